@@ -1,0 +1,60 @@
+//! Content to store, and short ways to store and to read it.
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use landfall_blobs::{BlobStore, Error, Location};
+use landfall_ids::UploadId;
+use landfall_oci::{Algorithm, Digest, Hasher};
+
+/// An upload that no other test has.
+pub(crate) fn new_upload() -> UploadId {
+    UploadId::new_at(1_795_530_000_000_000)
+}
+
+/// A hasher that has seen nothing.
+pub(crate) fn sha256() -> Hasher {
+    Hasher::new(Algorithm::Sha256)
+}
+
+/// `length` bytes that do not repeat with any power of two. Other seeds make
+/// other bytes.
+pub(crate) fn content(length: usize, seed: u8) -> Bytes {
+    let mut bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+    if let Some(first) = bytes.first_mut() {
+        *first = seed;
+    }
+    bytes.into()
+}
+
+/// The digest that every test names content by.
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, bytes)
+}
+
+/// Stages `bytes` whole and makes them durable.
+pub(crate) async fn stage_whole(
+    store: &dyn BlobStore,
+    upload: UploadId,
+    bytes: &Bytes,
+) -> Result<Digest, Error> {
+    let mut staging = store.stage(upload, 0, sha256()).await?;
+    staging.append(bytes.clone()).await?;
+    let finished = staging.finish().await?;
+    assert_eq!(finished.size, bytes.len() as u64);
+    assert_eq!(finished.digest, digest(bytes));
+    Ok(finished.digest)
+}
+
+/// Stores `bytes` by an upload of its own.
+pub(crate) async fn put(store: &dyn BlobStore, bytes: &Bytes) -> Result<Location, Error> {
+    let upload = new_upload();
+    let digest = stage_whole(store, upload, bytes).await?;
+    store.promote(upload, &digest).await
+}
+
+/// All bytes at `location`.
+pub(crate) async fn get(store: &dyn BlobStore, location: &Location) -> Result<Vec<u8>, Error> {
+    let source = store.open(location).await?;
+    let chunks: Vec<Bytes> = source.read(0..source.size()).try_collect().await?;
+    Ok(chunks.concat())
+}

@@ -1,0 +1,137 @@
+//! Slow clients and slow disks: no thread is held, memory is bounded, and a
+//! call that is dropped in its middle does no harm. The blocking pool of these
+//! tests has one thread, which the test can hold.
+
+use std::{
+    future::Future,
+    sync::mpsc::{Sender, channel},
+};
+
+use futures_util::{FutureExt, TryStreamExt};
+use landfall_blobs::{BlobStore, DiskStore};
+
+use crate::bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole};
+
+fn with_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .build();
+    runtime.expect("a runtime").block_on(test);
+}
+
+/// Holds the thread of the blocking pool until the sender drops.
+fn hold_the_thread() -> Sender<()> {
+    let (sender, receiver) = channel::<()>();
+    tokio::task::spawn_blocking(move || receiver.recv());
+    sender
+}
+
+#[test]
+fn clients_that_send_and_read_nothing_hold_no_thread() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let location = put(&store, &content(2_000_000, 1)).await.expect("a blob");
+        let mut idle = Vec::new();
+        for _ in 0..50 {
+            let staging = store.stage(new_upload(), 0, sha256()).await;
+            let mut staging = staging.expect("a writer");
+            staging.append(content(1_200_000, 1)).await.expect("taken");
+            staging.append(content(100, 1)).await.expect("taken");
+            let source = store.open(&location).await.expect("a source");
+            let mut stream = source.read(0..source.size());
+            stream.try_next().await.expect("a read");
+            idle.push((staging, stream));
+        }
+        store.probe().await.expect("a thread is free");
+    });
+}
+
+#[test]
+fn a_slow_disk_slows_its_client() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let staging = store.stage(new_upload(), 0, sha256()).await;
+        let mut staging = staging.expect("a writer");
+        let thread = hold_the_thread();
+        let mut taken = 0;
+        let frame = content(100_000, 1);
+        while staging.append(frame.clone()).now_or_never().is_some() {
+            taken += frame.len();
+            assert!(taken < 3 << 20, "an upload takes any number of bytes");
+        }
+        drop(thread);
+        staging.append(frame).await.expect("the disk is back");
+        let finished = staging.finish().await.expect("finished");
+        assert_eq!(finished.size, taken as u64 + 200_000);
+    });
+}
+
+#[test]
+fn a_cancelled_append_has_taken_its_bytes_whole() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let whole = content(3_500_000, 1);
+        let staging = store.stage(new_upload(), 0, sha256()).await;
+        let mut staging = staging.expect("a writer");
+        let thread = hold_the_thread();
+        staging
+            .append(whole.slice(..1_200_000))
+            .await
+            .expect("taken");
+        for end in [2_400_000, 2_500_000] {
+            let offset = usize::try_from(staging.offset()).expect("small");
+            let append = staging.append(whole.slice(offset..end));
+            assert!(append.now_or_never().is_none(), "it was not cancelled");
+            assert_eq!(staging.offset(), end as u64);
+        }
+        drop(thread);
+        staging
+            .append(whole.slice(2_500_000..))
+            .await
+            .expect("taken");
+        let finished = staging.finish().await.expect("finished");
+        assert_eq!(finished.digest, digest(&whole));
+    });
+}
+
+#[test]
+fn a_batch_of_a_dropped_writer_does_not_reach_its_successor() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let (upload, whole) = (new_upload(), content(100_000, 1));
+        let thread = hold_the_thread();
+        let mut dropped = store.stage(upload, 0, sha256()).await.expect("a writer");
+        dropped.append(content(1_200_000, 9)).await.expect("taken");
+        drop(dropped);
+        let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+        staging.append(whole.clone()).await.expect("taken");
+        // Behind the batch in the queue of the pool.
+        let finish = tokio::spawn(staging.finish());
+        drop(thread);
+        let finished = finish.await.expect("no panic").expect("finished");
+        assert_eq!(finished.digest, digest(&whole));
+        let location = store.promote(upload, &finished.digest).await;
+        let found = get(&store, &location.expect("a location")).await;
+        assert!(found.expect("a blob") == whole);
+    });
+}
+
+#[test]
+fn a_cancelled_promotion_is_repeated_by_calling_it_again() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let (upload, whole) = (new_upload(), content(10, 1));
+        let digest = stage_whole(&store, upload, &whole).await.expect("staged");
+        let thread = hold_the_thread();
+        let promotion = store.promote(upload, &digest).now_or_never();
+        assert!(promotion.is_none(), "it was not cancelled");
+        drop(thread);
+        let location = store.promote(upload, &digest).await.expect("a location");
+        assert_eq!(get(&store, &location).await.expect("a blob"), whole);
+    });
+}

@@ -1,0 +1,314 @@
+//! What is true of uploads in every store: resumption, fencing, promotion.
+
+use std::{collections::HashSet, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use landfall_blobs::{BlobStore, Error};
+use landfall_oci::{Algorithm, Digest, Hasher};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+use crate::bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole};
+
+/// Where the property test cuts: frames that are copied, that are not, that
+/// fill a batch, and that are larger than one.
+fn frame_lengths() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(
+        prop_oneof![
+            6 => 0..3_000usize,
+            3 => 16_000..17_000usize,
+            2 => 100_000..600_000usize,
+            1 => 1_000_000..2_500_000usize,
+        ],
+        0..24,
+    )
+}
+
+pub(crate) async fn any_split_into_frames_gives_the_same_bytes(store: Arc<dyn BlobStore>) {
+    let runtime = tokio::runtime::Handle::current();
+    let test = move || {
+        let mut runner = TestRunner::new(Config {
+            cases: 48,
+            failure_persistence: None,
+            ..Config::default()
+        });
+        runner.run(&frame_lengths(), |lengths| {
+            let whole = content(lengths.iter().sum(), 1);
+            let result = runtime.block_on(async {
+                let upload = new_upload();
+                let mut staging = store.stage(upload, 0, sha256()).await?;
+                let mut rest = whole.clone();
+                for length in lengths {
+                    staging.append(rest.split_to(length)).await?;
+                }
+                assert_eq!(staging.offset(), whole.len() as u64);
+                let finished = staging.finish().await?;
+                assert_eq!(finished.digest, digest(&whole));
+                let location = store.promote(upload, &finished.digest).await?;
+                let found = get(&*store, &location).await?;
+                store.delete(&location).await?;
+                Ok::<_, Error>(found)
+            });
+            prop_assert!(result.expect("a blob") == whole);
+            Ok(())
+        })
+    };
+    let result = tokio::task::spawn_blocking(test).await.expect("no panic");
+    result.expect("every split gives the same bytes");
+}
+
+pub(crate) async fn a_suspended_upload_goes_on_with_its_stored_hash(store: Arc<dyn BlobStore>) {
+    let whole = content(5_000_000, 1);
+    let upload = new_upload();
+    let mut hasher = sha256();
+    let mut offset = 0;
+    for end in [1u64, 2, 70_000, 70_000, 3_000_000, 4_999_999] {
+        let mut staging = store.stage(upload, offset, hasher).await.expect("a writer");
+        assert_eq!(staging.offset(), offset);
+        let range = usize::try_from(offset).expect("small")..usize::try_from(end).expect("small");
+        staging.append(whole.slice(range)).await.expect("taken");
+        let suspended = staging.suspend().await.expect("suspended");
+        assert_eq!(suspended.offset, end);
+        offset = end;
+        hasher = Hasher::restore(&suspended.hasher.save()).expect("a state");
+    }
+    let mut staging = store.stage(upload, offset, hasher).await.expect("a writer");
+    staging
+        .append(whole.slice(4_999_999..))
+        .await
+        .expect("taken");
+    let finished = staging.finish().await.expect("finished");
+    assert_eq!(
+        (finished.digest, finished.size),
+        (digest(&whole), 5_000_000)
+    );
+    let location = store.promote(upload, &finished.digest).await;
+    let found = get(&*store, &location.expect("a location")).await;
+    assert!(found.expect("a blob") == whole);
+}
+
+pub(crate) async fn a_dropped_upload_goes_on_where_it_was_suspended(store: Arc<dyn BlobStore>) {
+    let whole = content(4_000_000, 1);
+    let upload = new_upload();
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging
+        .append(whole.slice(..1_500_000))
+        .await
+        .expect("taken");
+    let suspended = staging.suspend().await.expect("suspended");
+    for _ in 0..3 {
+        let hasher = suspended.hasher.clone();
+        let staging = store.stage(upload, suspended.offset, hasher).await;
+        let mut staging = staging.expect("a writer");
+        staging.append(content(2_222_222, 9)).await.expect("taken");
+        staging.append(content(2_222_222, 9)).await.expect("taken");
+        // The connection breaks.
+    }
+    let staging = store
+        .stage(upload, suspended.offset, suspended.hasher)
+        .await;
+    let mut staging = staging.expect("a writer");
+    staging
+        .append(whole.slice(1_500_000..))
+        .await
+        .expect("taken");
+    let finished = staging.finish().await.expect("finished");
+    assert_eq!(finished.digest, digest(&whole));
+    let location = store.promote(upload, &finished.digest).await;
+    let found = get(&*store, &location.expect("a location")).await;
+    assert!(found.expect("a blob") == whole);
+}
+
+pub(crate) async fn an_upload_that_was_never_suspended_starts_over(store: Arc<dyn BlobStore>) {
+    let upload = new_upload();
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(content(3_000_000, 9)).await.expect("taken");
+    drop(staging);
+    let whole = content(100, 1);
+    let digest = stage_whole(&*store, upload, &whole).await.expect("staged");
+    let location = store.promote(upload, &digest).await.expect("a location");
+    assert_eq!(get(&*store, &location).await.expect("a blob"), whole);
+}
+
+pub(crate) async fn an_upload_with_fewer_bytes_than_acknowledged_is_lost(
+    store: Arc<dyn BlobStore>,
+) {
+    let upload = new_upload();
+    let mut hasher = sha256();
+    hasher.update(&content(11, 1));
+    let unknown = store.stage(upload, 11, hasher.clone()).await.err();
+    assert!(matches!(unknown, Some(Error::Lost { .. })), "{unknown:?}");
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(content(10, 1)).await.expect("taken");
+    let _ = staging.suspend().await.expect("suspended");
+    match store.stage(upload, 11, hasher).await.err() {
+        Some(Error::Lost { upload: lost }) => assert_eq!(lost, upload),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) async fn a_hash_state_of_another_offset_is_refused(store: Arc<dyn BlobStore>) {
+    let upload = new_upload();
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(content(10, 1)).await.expect("taken");
+    let suspended = staging.suspend().await.expect("suspended");
+    let refused = store.stage(upload, 9, suspended.hasher).await.err();
+    assert!(matches!(refused, Some(Error::Lost { .. })), "{refused:?}");
+}
+
+pub(crate) async fn a_discarded_upload_is_gone_and_discarding_it_again_is_fine(
+    store: Arc<dyn BlobStore>,
+) {
+    let upload = new_upload();
+    let digest = stage_whole(&*store, upload, &content(10, 1)).await;
+    for _ in 0..2 {
+        store.discard(upload).await.expect("discarded");
+    }
+    let staged: Vec<_> = store.list_staged().try_collect().await.expect("a listing");
+    assert_eq!(staged, []);
+    let promoted = store.promote(upload, &digest.expect("staged")).await;
+    assert!(matches!(promoted, Err(Error::Lost { .. })), "{promoted:?}");
+}
+
+pub(crate) async fn staged_bytes_are_hashed_again_by_another_algorithm(store: Arc<dyn BlobStore>) {
+    let whole = content(9_000_000, 1);
+    let upload = new_upload();
+    stage_whole(&*store, upload, &whole).await.expect("staged");
+    let digest = store.digest_staged(upload, Algorithm::Sha512).await;
+    let digest = digest.expect("a digest");
+    assert_eq!(digest, Digest::of(Algorithm::Sha512, &whole));
+    let location = store.promote(upload, &digest).await.expect("a location");
+    assert!(get(&*store, &location).await.expect("a blob") == whole);
+    let again = store.digest_staged(upload, Algorithm::Sha512).await;
+    assert!(matches!(again, Err(Error::Lost { .. })), "{again:?}");
+}
+
+pub(crate) async fn a_suspended_upload_is_promoted_as_it_is(store: Arc<dyn BlobStore>) {
+    let whole = content(100_000, 1);
+    let upload = new_upload();
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(whole.clone()).await.expect("taken");
+    let suspended = staging.suspend().await.expect("suspended");
+    let digest = suspended.hasher.finish();
+    let location = store.promote(upload, &digest).await.expect("a location");
+    assert_eq!(get(&*store, &location).await.expect("a blob"), whole);
+}
+
+pub(crate) async fn promoting_twice_gives_the_same_location(store: Arc<dyn BlobStore>) {
+    let (upload, whole) = (new_upload(), content(10, 1));
+    let digest = stage_whole(&*store, upload, &whole).await.expect("staged");
+    let first = store.promote(upload, &digest).await.expect("a location");
+    let second = store.promote(upload, &digest).await.expect("a location");
+    assert_eq!(first, second);
+    // The second call came late: the client has even sent everything again.
+    stage_whole(&*store, upload, &whole).await.expect("staged");
+    let third = store.promote(upload, &digest).await.expect("a location");
+    assert_eq!(first, third);
+    assert_eq!(get(&*store, &first).await.expect("a blob"), whole);
+    let staged: Vec<_> = store.list_staged().try_collect().await.expect("a listing");
+    assert_eq!(staged, [], "the copy was left in the staging area");
+}
+
+pub(crate) async fn promotions_at_once_agree(store: Arc<dyn BlobStore>) {
+    let (upload, whole) = (new_upload(), content(10, 1));
+    let digest = stage_whole(&*store, upload, &whole).await.expect("staged");
+    let promotions = (0..8).map(|_| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.promote(upload, &digest).await })
+    });
+    let mut locations = HashSet::new();
+    for promotion in promotions.collect::<Vec<_>>() {
+        locations.insert(promotion.await.expect("no panic").expect("a location"));
+    }
+    assert_eq!(locations.len(), 1);
+}
+
+pub(crate) async fn promoting_nothing_is_an_error(store: Arc<dyn BlobStore>) {
+    let nothing = store.promote(new_upload(), &digest(b"")).await;
+    assert!(matches!(nothing, Err(Error::Lost { .. })), "{nothing:?}");
+}
+
+pub(crate) async fn a_later_writer_fences_the_earlier_one_off(store: Arc<dyn BlobStore>) {
+    let whole = content(3_000_000, 1);
+    let upload = new_upload();
+    let mut slow = store.stage(upload, 0, sha256()).await.expect("a writer");
+    slow.append(content(1_200_000, 9)).await.expect("taken");
+
+    stage_whole(&*store, upload, &whole).await.expect("staged");
+    // The batch that is refused is written by the one call or the other.
+    let late = match slow.append(content(1_200_000, 9)).await {
+        Ok(()) => slow.finish().await.err(),
+        Err(error) => Some(error),
+    };
+    assert!(matches!(late, Some(Error::Superseded { .. })), "{late:?}");
+
+    let mut slow = store.stage(upload, 0, sha256()).await.expect("a writer");
+    slow.append(content(10, 9)).await.expect("taken");
+    let digest = stage_whole(&*store, upload, &whole).await.expect("staged");
+    let location = store.promote(upload, &digest).await.expect("a location");
+    let late = slow.suspend().await.err();
+    assert!(matches!(late, Some(Error::Superseded { .. })), "{late:?}");
+    assert!(get(&*store, &location).await.expect("a blob") == whole);
+}
+
+pub(crate) async fn what_is_being_written_is_not_promoted(store: Arc<dyn BlobStore>) {
+    let upload = new_upload();
+    let staged = stage_whole(&*store, upload, &content(10, 1)).await;
+    let writer = store.stage(upload, 0, sha256()).await.expect("a writer");
+    let refused = store.promote(upload, &staged.expect("staged")).await;
+    assert!(
+        matches!(refused, Err(Error::Superseded { .. })),
+        "{refused:?}"
+    );
+    let finished = writer.finish().await.expect("finished");
+    let promoted = store.promote(upload, &finished.digest).await;
+    promoted.expect("a location");
+}
+
+pub(crate) async fn a_discarded_upload_stops_its_writer(store: Arc<dyn BlobStore>) {
+    let upload = new_upload();
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(content(10, 1)).await.expect("taken");
+    store.discard(upload).await.expect("discarded");
+    let late = staging.finish().await;
+    assert!(matches!(late, Err(Error::Superseded { .. })), "{late:?}");
+    let staged: Vec<_> = store.list_staged().try_collect().await.expect("a listing");
+    assert_eq!(staged, [], "the writer brought the upload back");
+}
+
+pub(crate) async fn staged_uploads_are_listed_until_they_are_promoted(store: Arc<dyn BlobStore>) {
+    let (first, second) = (new_upload(), new_upload());
+    let digest = stage_whole(&*store, first, &content(10, 1)).await;
+    stage_whole(&*store, second, &content(20, 1))
+        .await
+        .expect("staged");
+    let listed: Vec<_> = store.list_staged().try_collect().await.expect("a listing");
+    let sizes: HashSet<_> = listed.iter().map(|o| (o.upload, o.size)).collect();
+    assert_eq!(sizes, HashSet::from([(first, 10), (second, 20)]));
+    let promoted = store.promote(first, &digest.expect("staged")).await;
+    promoted.expect("a location");
+    let listed: Vec<_> = store.list_staged().try_collect().await.expect("a listing");
+    let uploads: Vec<_> = listed.iter().map(|o| o.upload).collect();
+    assert_eq!(uploads, [second]);
+}
+
+pub(crate) async fn many_uploads_at_once_keep_their_bytes_apart(store: Arc<dyn BlobStore>) {
+    let uploads = (0..16).map(|seed| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let whole = content(1_100_000, seed);
+            let location = put(&*store, &whole).await.expect("a blob");
+            (location, whole)
+        })
+    });
+    let mut stored: Vec<(_, Bytes)> = Vec::new();
+    for upload in uploads.collect::<Vec<_>>() {
+        stored.push(upload.await.expect("no panic"));
+    }
+    for (location, whole) in stored {
+        assert!(get(&*store, &location).await.expect("a blob") == whole);
+    }
+}

@@ -1,0 +1,200 @@
+//! The one writer: closures that wait together commit together.
+//!
+//! # Overview
+//!
+//! SQLite has one writer at a time, so Landfall gives it one thread, and a
+//! queue before it instead of a lock. The thread takes what waits, opens a
+//! transaction, runs each closure in a savepoint, and commits once. With
+//! `synchronous=FULL` the commit ends with an `fsync` of the write-ahead log;
+//! sixteen pushes that arrive during one `fsync` share the next.
+//!
+//! # Consistency
+//!
+//! **No answer leaves before the commit**, not even an error: a closure that
+//! refuses a push may have read what another closure of the same batch wrote,
+//! and if the commit fails, that reading was of something that never was.
+//!
+//! # Failure
+//!
+//! A closure that fails rolls back to its savepoint; the batch goes on. A
+//! commit that fails undoes the whole batch, and every closure of it answers
+//! with the failure. A closure that panics fails alone, with
+//! [`Error::Stopped`]; the thread lives on.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::{Error, Result, WriteTransaction};
+
+/// Closures in one transaction, at the most: bounds how long the first waits
+/// for the last.
+const BATCH: usize = 256;
+
+/// Which queue a closure waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Urgency {
+    /// Somebody waits for the answer.
+    Foreground,
+    /// Runs when the foreground is empty, one closure a transaction.
+    Behind,
+}
+
+/// A closure on its way through the writer.
+pub(crate) trait Job: Send {
+    /// Does the work; whether to keep what it did.
+    fn run(&mut self, connection: &Connection) -> bool;
+    /// Answers the caller, after the commit succeeded or failed.
+    fn conclude(self: Box<Self>, commit: Result<()>);
+}
+
+/// The closure of a caller, its outcome, and where to send it.
+pub(crate) struct Closure<F, T, E> {
+    pub(crate) work: F,
+    pub(crate) outcome: Option<Result<T, E>>,
+    pub(crate) answer: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Job for Closure<F, T, E>
+where
+    F: FnMut(&WriteTransaction<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<Error> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let tx = WriteTransaction::new(connection);
+        // A panic leaves `outcome` empty, which concludes as `Stopped`.
+        self.outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(&tx))).ok();
+        self.outcome.as_ref().is_some_and(Result::is_ok)
+    }
+
+    fn conclude(self: Box<Self>, commit: Result<()>) {
+        let outcome = match commit {
+            Ok(()) => self.outcome.unwrap_or_else(|| Err(Error::Stopped.into())),
+            Err(error) => Err(error.into()),
+        };
+        // A caller that has gone away needs no answer.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    foreground: VecDeque<Box<dyn Job>>,
+    behind: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
+
+/// The queue, and the bell that wakes the thread. A std mutex: it is held for
+/// a push or a drain, and never across an await or a statement.
+type Shared = Arc<(Mutex<Queue>, Condvar)>;
+
+/// The writer thread. Dropping it lets what is queued finish first.
+pub(crate) struct Writer {
+    shared: Shared,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Connection) -> Result<Self> {
+        let shared = Shared::default();
+        let queue = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("database-writer".to_owned())
+            .spawn(move || {
+                while let Some(batch) = next_batch(&queue) {
+                    commit(&connection, batch);
+                }
+            })
+            .map_err(|_| Error::Stopped)?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    pub(crate) fn submit(&self, urgency: Urgency, job: Box<dyn Job>) {
+        let (queue, bell) = &*self.shared;
+        let mut queue = lock(queue);
+        match urgency {
+            Urgency::Foreground => queue.foreground.push_back(job),
+            Urgency::Behind => queue.behind.push_back(job),
+        }
+        bell.notify_one();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        lock(&self.shared.0).closed = true;
+        self.shared.1.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // The thread catches panics of closures; nothing is left to report.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A poisoned queue is still a queue: nothing in it can be half done.
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What to do in the next transaction; `None` when closed and empty.
+fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
+    let (queue, bell) = &**shared;
+    let mut queue = lock(queue);
+    loop {
+        if !queue.foreground.is_empty() {
+            let count = queue.foreground.len().min(BATCH);
+            return Some(queue.foreground.drain(..count).collect());
+        }
+        if let Some(job) = queue.behind.pop_front() {
+            return Some(vec![job]);
+        }
+        if queue.closed {
+            return None;
+        }
+        queue = bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+fn commit(connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
+    let committed = run_batch(connection, &mut batch).inspect_err(|error| {
+        tracing::error!(error = %error, closures = batch.len(), "the metadata database did not commit");
+        // After a failed commit the transaction may still be open.
+        if !connection.is_autocommit() {
+            let _ = statement(connection, "rollback");
+        }
+    });
+    for job in batch {
+        job.conclude(committed.as_ref().map(|()| ()).map_err(repeat));
+    }
+}
+
+fn run_batch(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+    statement(connection, "begin immediate")?;
+    for job in batch.iter_mut() {
+        statement(connection, "savepoint closure")?;
+        if !job.run(connection) {
+            statement(connection, "rollback to closure")?;
+        }
+        statement(connection, "release closure")?;
+    }
+    statement(connection, "commit")
+}
+
+fn statement(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// The same failure once more: every closure of the batch gets its own.
+fn repeat(error: &rusqlite::Error) -> Error {
+    match error.sqlite_error() {
+        Some(code) => rusqlite::Error::SqliteFailure(*code, Some(error.to_string())).into(),
+        None => Error::Stopped,
+    }
+}

@@ -1,0 +1,4 @@
+//! The database as its callers see it.
+
+mod migrations;
+mod transactions;

@@ -1,0 +1,22 @@
+//! Accounts: the tenants that own repositories.
+
+use landfall_ids::AccountId;
+use landfall_oci::RepositoryName;
+
+use crate::{Error, Identity, store};
+
+impl Identity {
+    /// The account that a repository of this name belongs to, made if it is
+    /// not there. The caller has been asked whether it may push.
+    pub async fn account_ensure(&self, repository: &RepositoryName) -> Result<AccountId, Error> {
+        let name = repository.account().to_string();
+        let wanted = name.clone();
+        let found = self.database.read(move |tx| store::account_find(tx, &wanted)).await?;
+        if let Some(account) = found {
+            return Ok(account);
+        }
+        let now = self.clock.now();
+        let id = AccountId::new_at(now.unix_micros());
+        Ok(self.database.write(move |tx| store::account_insert(tx, id, &name, now)).await?)
+    }
+}

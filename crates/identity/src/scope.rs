@@ -1,0 +1,105 @@
+//! Scopes: what a bearer token is good for.
+//!
+//! The text form is the one that registry clients send to the token service:
+//! `repository:acme/web:pull,push`, `registry:catalog:*`.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Resource};
+
+/// One resource, and the actions on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// The kind of resource: `repository` or `registry`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The actions, as [`Action::as_str`] spells them.
+    pub actions: Vec<String>,
+}
+
+/// A text that is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{given}` is no scope: `<type>:<name>:<action>,<action>` is expected")]
+pub struct InvalidScope {
+    /// The text, shortened.
+    pub given: String,
+}
+
+/// The longest scope that is read, in bytes.
+const LONGEST: usize = 1024;
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        let invalid = || InvalidScope { given: text.chars().take(64).collect() };
+        if text.len() > LONGEST {
+            return Err(invalid());
+        }
+        let (kind, rest) = text.split_once(':').ok_or_else(invalid)?;
+        let (name, actions) = rest.rsplit_once(':').ok_or_else(invalid)?;
+        if kind.is_empty() || name.is_empty() {
+            return Err(invalid());
+        }
+        let actions = actions.split(',').filter(|action| !action.is_empty());
+        Ok(Self {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            actions: actions.map(str::to_owned).collect(),
+        })
+    }
+}
+
+impl Scope {
+    fn covers(&self, action: Action, resource: Resource<'_>) -> bool {
+        let named = match resource {
+            Resource::Repository(name) => self.kind == "repository" && self.name == name.as_str(),
+            Resource::Registry => self.kind == "registry",
+        };
+        named && self.actions.iter().any(|each| each == action.as_str() || each == "*")
+    }
+}
+
+/// How far a caller's credential reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ScopeLimit {
+    /// As far as its principal: a password, or no credential at all.
+    Whole,
+    /// The scopes of a bearer token, and nothing else.
+    Only(Vec<Scope>),
+}
+
+impl ScopeLimit {
+    pub(crate) fn covers(&self, action: Action, resource: Resource<'_>) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Only(scopes) => scopes.iter().any(|scope| scope.covers(action, resource)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_covers_its_own_repository_and_actions_only() {
+        let scope: Scope = "repository:acme/web:pull".parse().expect("scope");
+        let (web, other) = ("acme/web".parse().expect("name"), "acme/other".parse().expect("name"));
+        assert!(scope.covers(Action::Pull, Resource::Repository(&web)));
+        assert!(!scope.covers(Action::Push, Resource::Repository(&web)));
+        assert!(!scope.covers(Action::Pull, Resource::Repository(&other)));
+        assert!(!scope.covers(Action::Administer, Resource::Registry));
+    }
+
+    #[test]
+    fn a_text_without_its_three_parts_is_refused() {
+        for text in ["", "repository", "repository:name", ":name:pull", "repository::pull"] {
+            assert!(text.parse::<Scope>().is_err(), "{text:?} was read");
+        }
+    }
+}

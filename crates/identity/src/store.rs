@@ -1,0 +1,103 @@
+//! The tables of identities.
+
+use landfall_clock::Timestamp;
+use landfall_database::{Migration, MigrationSet, ReadTransaction, Result, WriteTransaction, params};
+use landfall_ids::{AccountId, PrincipalId};
+
+use crate::Principal;
+
+/// The schema of this domain.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    domain: "identity",
+    migrations: &[Migration {
+        name: "accounts and principals",
+        sql: "
+            create table account(
+              id BYTEA primary key,
+              name TEXT not null unique,
+              created BIGINT not null);
+            create table principal(
+              id BYTEA primary key,
+              account BYTEA not null references account(id),
+              name TEXT not null,
+              administrator BIGINT not null,
+              password TEXT not null,
+              created BIGINT not null,
+              unique (account, name));
+            create unique index administrator_name on principal(name) where administrator = 1;",
+    }],
+};
+
+pub(crate) fn account_find(tx: &ReadTransaction<'_>, name: &str) -> Result<Option<AccountId>> {
+    tx.first("select id from account where name = ?1", params![name], |row| row.get(0))
+}
+
+pub(crate) fn account_insert(
+    tx: &WriteTransaction<'_>,
+    id: AccountId,
+    name: &str,
+    now: Timestamp,
+) -> Result<AccountId> {
+    tx.execute(
+        "insert into account(id, name, created) values (?1, ?2, ?3) on conflict (name) do nothing",
+        params![id, name, now],
+    )?;
+    Ok(account_find(tx, name)?.unwrap_or(id))
+}
+
+/// The administrator of that name, and the hash of the password.
+pub(crate) fn administrator_find(
+    tx: &ReadTransaction<'_>,
+    name: &str,
+) -> Result<Option<(Principal, String)>> {
+    tx.first(
+        "select id, account, name, password from principal where administrator = 1 and name = ?1",
+        params![name],
+        |row| Ok((principal(row, true)?, row.get(3)?)),
+    )
+}
+
+pub(crate) fn principal_find(
+    tx: &ReadTransaction<'_>,
+    id: PrincipalId,
+) -> Result<Option<Principal>> {
+    tx.first(
+        "select id, account, name, administrator from principal where id = ?1",
+        params![id],
+        |row| principal(row, row.get(3)?),
+    )
+}
+
+fn principal(row: &landfall_database::Row<'_>, administrator: bool) -> Result<Principal> {
+    Ok(Principal { id: row.get(0)?, account: row.get(1)?, name: row.get(2)?, administrator })
+}
+
+pub(crate) fn administrator_exists(tx: &ReadTransaction<'_>) -> Result<bool> {
+    tx.exists("select 1 from principal where administrator = 1", params![])
+}
+
+pub(crate) fn administrator_insert(
+    tx: &WriteTransaction<'_>,
+    principal: &Principal,
+    password: &str,
+    now: Timestamp,
+) -> Result<()> {
+    tx.execute(
+        "insert into principal(id, account, name, administrator, password, created)
+         values (?1, ?2, ?3, 1, ?4, ?5)",
+        params![principal.id, principal.account, principal.name, password, now],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn administrator_set_password(
+    tx: &WriteTransaction<'_>,
+    name: &str,
+    password: &str,
+) -> Result<()> {
+    tx.execute(
+        "update principal set password = ?2 where administrator = 1 and name = ?1",
+        params![name, password],
+    )?;
+    Ok(())
+}

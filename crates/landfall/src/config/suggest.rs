@@ -1,0 +1,34 @@
+//! What was probably meant.
+
+use strsim::damerau_levenshtein;
+
+/// The candidate that is nearest to a misspelt name, if any is near: at most
+/// a third of its letters may be wrong.
+pub(super) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested_unless_all_are_far() {
+        let names = ["server.listen", "server.header_timeout", "log.level"];
+        assert_eq!(nearest("server.listn", names), Some("server.listen"));
+        assert_eq!(
+            nearest("sever.header_timeot", names),
+            Some("server.header_timeout")
+        );
+        assert_eq!(nearest("completely.different", names), None);
+        assert_eq!(nearest("", names), None);
+    }
+}

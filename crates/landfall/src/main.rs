@@ -1,0 +1,6 @@
+//! The `landfall` program.
+#![forbid(unsafe_code)]
+
+mod config;
+
+fn main() {}

@@ -1,0 +1,345 @@
+//! Garbage collection: online, in small steps, with pushes going on.
+//!
+//! # Overview
+//!
+//! A run goes through phases, each made of steps that can be cut off anywhere
+//! and repeated:
+//!
+//! 1. **uploads** that lay still too long are given up;
+//! 2. **untagged** manifests without any root are hidden, where the operator
+//!    wants that;
+//! 3. **purge**: hidden manifests and repositories whose time has come let go
+//!    of their references, and write candidates;
+//! 4. **collect**: due candidates are looked at; links that nobody needs go,
+//!    then blobs without link, and their locations become trash;
+//! 5. **sweep**: the bytes of due trash are deleted, then its rows;
+//! 6. **orphans**: bytes that no row names, and that are older than any upload
+//!    may be, become trash too; a crash left them.
+//!
+//! # How it stays out of the way
+//!
+//! Every step is one short transaction behind the foreground
+//! (`Database::write_behind`). A step that takes longer than [`STEP_TIME`] is
+//! followed by smaller ones. Nothing is ever read-only.
+//!
+//! # Safety
+//!
+//! The collector decides nothing that the database does not check: a blob goes
+//! only if no link names it, a link only if no reference does. See
+//! `store::candidates` for the order of locks, and the crate's README for what
+//! is promised to whom.
+
+mod orphans;
+mod sweep;
+
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use landfall_clock::Timestamp;
+use landfall_database::WriteTransaction;
+
+use crate::{
+    Error, Registry, Result,
+    store::{candidates, purges, repositories, trash, uploads},
+};
+
+/// What a step should take of the database's writer, at the most.
+const STEP_TIME: Duration = Duration::from_millis(5);
+/// Rows of a step, at the most and at the least.
+const STEP_ROWS: std::ops::RangeInclusive<usize> = 10..=200;
+
+/// How to run the collector.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GarbageOptions {
+    /// Only tell what would go.
+    pub dry_run: bool,
+    /// Instead of the promise and the trash delay of the settings, if shorter.
+    /// With less than the promise, a push that is under way may have to send a
+    /// layer again.
+    pub grace: Option<Duration>,
+}
+
+/// How far a run is; it may be read while the run goes on.
+#[derive(Debug, Default)]
+pub struct GarbageProgress {
+    phase: AtomicUsize,
+    candidates: AtomicU64,
+    report: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    uploads: AtomicU64,
+    manifests: AtomicU64,
+    blobs: AtomicU64,
+    bytes: AtomicU64,
+    orphans: AtomicU64,
+    deleted: AtomicU64,
+    freed: AtomicU64,
+}
+
+/// What a run did, or would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GarbageReport {
+    /// Uploads that were given up.
+    pub uploads: u64,
+    /// Deleted manifests that let go of their blobs.
+    pub manifests: u64,
+    /// Blobs that nobody needed.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Objects that no row named.
+    pub orphans: u64,
+    /// Objects whose bytes were deleted.
+    pub deleted: u64,
+    /// The bytes that are free now.
+    pub freed_bytes: u64,
+    /// Objects whose bytes wait for the end of the trash delay.
+    pub waiting: u64,
+    /// Their bytes.
+    pub waiting_bytes: u64,
+}
+
+/// The phases, in the order of [`GarbageProgress::phase`].
+const PHASES: [&str; 7] = [
+    "starting", "uploads", "untagged", "purge", "collect", "sweep", "orphans",
+];
+
+impl GarbageProgress {
+    /// What the run does now.
+    pub fn phase(&self) -> &'static str {
+        PHASES
+            .get(self.phase.load(Ordering::Relaxed))
+            .copied()
+            .unwrap_or("starting")
+    }
+
+    /// Candidates that were looked at.
+    pub fn candidates(&self) -> u64 {
+        self.candidates.load(Ordering::Relaxed)
+    }
+
+    /// What was done so far.
+    pub fn report(&self) -> GarbageReport {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        GarbageReport {
+            uploads: read(&self.report.uploads),
+            manifests: read(&self.report.manifests),
+            blobs: read(&self.report.blobs),
+            bytes: read(&self.report.bytes),
+            orphans: read(&self.report.orphans),
+            deleted: read(&self.report.deleted),
+            freed_bytes: read(&self.report.freed),
+            ..GarbageReport::default()
+        }
+    }
+
+    fn enter(&self, phase: &str) {
+        let index = PHASES.iter().position(|each| *each == phase).unwrap_or(0);
+        self.phase.store(index, Ordering::Relaxed);
+    }
+}
+
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
+
+/// The instants that a run goes by, fixed at its start.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    now: Timestamp,
+    expired: Timestamp,
+    not_before: Timestamp,
+    trash_due: Timestamp,
+}
+
+impl Registry {
+    /// Runs the collector once. Only one run goes on at a time.
+    pub async fn collect_garbage(
+        &self,
+        options: GarbageOptions,
+        progress: &GarbageProgress,
+    ) -> Result<GarbageReport> {
+        let _running = self.collecting.try_lock().map_err(|_| Error::RunGoingOn)?;
+        let times = self.times(options);
+        if options.dry_run {
+            return self.forecast(times).await;
+        }
+        progress.enter("uploads");
+        self.expire_uploads(times, progress).await?;
+        progress.enter("untagged");
+        self.hide_untagged(times).await?;
+        progress.enter("purge");
+        self.purge(times, progress).await?;
+        progress.enter("collect");
+        self.collect(times, progress).await?;
+        progress.enter("sweep");
+        self.sweep_trash(times, progress).await?;
+        progress.enter("orphans");
+        self.sweep_orphans(times, progress).await?;
+        let (waiting, waiting_bytes) = self
+            .database
+            .read_long(|tx| trash::trash_totals(tx))
+            .await?;
+        let report = GarbageReport {
+            waiting,
+            waiting_bytes,
+            ..progress.report()
+        };
+        tracing::info!(
+            blobs = report.blobs,
+            manifests = report.manifests,
+            freed_bytes = report.freed_bytes,
+            "garbage was collected"
+        );
+        Ok(report)
+    }
+
+    fn times(&self, options: GarbageOptions) -> Times {
+        let now = self.now();
+        let delay = self.settings.trash_delay;
+        let cut = options
+            .grace
+            .map_or(Duration::ZERO, |grace| delay.saturating_sub(grace));
+        Times {
+            now,
+            expired: self.promise().expired(now, options.grace),
+            not_before: now + (delay - cut),
+            trash_due: now + cut,
+        }
+    }
+
+    async fn forecast(&self, times: Times) -> Result<GarbageReport> {
+        let held = i64::try_from((self.settings.promise * 3 / 2).as_micros()).unwrap_or(i64::MAX);
+        self.database
+            .read_long(move |tx| {
+                let (blobs, bytes) =
+                    candidates::candidate_forecast(tx, times.expired, times.now, held)?;
+                let (waiting, waiting_bytes) = trash::trash_totals(tx)?;
+                Ok(GarbageReport {
+                    blobs,
+                    bytes,
+                    waiting,
+                    waiting_bytes,
+                    ..Default::default()
+                })
+            })
+            .await
+    }
+
+    async fn expire_uploads(&self, times: Times, progress: &GarbageProgress) -> Result<()> {
+        let before = times.now - self.settings.upload_lifetime;
+        loop {
+            let ended = self
+                .database
+                .write_behind(move |tx| uploads::upload_expire(tx, before, *STEP_ROWS.end()))
+                .await?;
+            if ended.is_empty() {
+                return Ok(());
+            }
+            add(&progress.report.uploads, ended.len() as u64);
+            for id in ended {
+                self.discard(id).await;
+            }
+        }
+    }
+
+    async fn hide_untagged(&self, times: Times) -> Result<()> {
+        let Some(after) = self.settings.untagged_after else {
+            return Ok(());
+        };
+        let (before, purge_due) = (times.now - after, times.now + self.settings.undo_window);
+        self.in_steps(move |tx, limit| {
+            purges::hide_untagged(tx, before, times.now, purge_due, limit)
+        })
+        .await
+        .map(drop)
+    }
+
+    async fn purge(&self, times: Times, progress: &GarbageProgress) -> Result<()> {
+        let promise = self.promise();
+        let purged = self
+            .in_steps(move |tx, limit| {
+                purges::purge_manifests(tx, times.now, times.now, promise, limit)
+            })
+            .await?;
+        add(&progress.report.manifests, purged);
+        self.in_steps(move |tx, limit| {
+            let Some(hidden) = repositories::repository_hidden(tx)? else {
+                return Ok(0);
+            };
+            purges::purge_repository(tx, hidden, times.now, limit)?;
+            Ok(1)
+        })
+        .await?;
+        self.database
+            .write_behind(move |tx| purges::pins_expire(tx, times.now))
+            .await?;
+        Ok(())
+    }
+
+    async fn collect(&self, times: Times, progress: &GarbageProgress) -> Result<()> {
+        let step = candidates::StepTimes {
+            expired: times.expired,
+            not_before: times.not_before,
+        };
+        let mut rows = *STEP_ROWS.end();
+        loop {
+            let (done, took) = self
+                .database
+                .write_behind(move |tx| {
+                    let start = Instant::now();
+                    let done = candidates::candidate_step(tx, step, rows)?;
+                    Ok::<_, Error>((done, start.elapsed()))
+                })
+                .await?;
+            if done.claimed == 0 {
+                return Ok(());
+            }
+            add(&progress.candidates, done.claimed);
+            add(&progress.report.blobs, done.blobs);
+            add(&progress.report.bytes, done.bytes);
+            rows = next_rows(rows, took);
+        }
+    }
+
+    /// Repeats a step until it finds nothing more to do; what it did in all.
+    async fn in_steps(
+        &self,
+        step: impl Fn(&WriteTransaction<'_>, usize) -> landfall_database::Result<u64>
+        + Clone
+        + Send
+        + 'static,
+    ) -> Result<u64> {
+        let (mut rows, mut done) = (*STEP_ROWS.end(), 0);
+        loop {
+            let step = step.clone();
+            let (count, took) = self
+                .database
+                .write_behind(move |tx| {
+                    let start = Instant::now();
+                    let count = step(tx, rows)?;
+                    Ok::<_, Error>((count, start.elapsed()))
+                })
+                .await?;
+            if count == 0 {
+                return Ok(done);
+            }
+            done += count;
+            rows = next_rows(rows, took);
+        }
+    }
+}
+
+/// Smaller steps after a slow one, larger after a quick one.
+fn next_rows(rows: usize, took: Duration) -> usize {
+    let next = if took > STEP_TIME {
+        rows / 2
+    } else {
+        rows + rows / 4
+    };
+    next.clamp(*STEP_ROWS.start(), *STEP_ROWS.end())
+}

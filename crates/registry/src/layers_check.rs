@@ -1,0 +1,82 @@
+//! `layers:check`: which layers of an image must be uploaded, in one call.
+//!
+//! The answer comes from the metadata database alone. Layers that another
+//! repository of the same account holds are linked on the way, so that a new
+//! repository for the same base needs no upload of it.
+
+use landfall_ids::AccountId;
+use landfall_oci::{Digest, RepositoryName};
+
+use crate::{
+    Error, LayerState, Registry, Result,
+    store::{blobs, candidates, repositories},
+};
+
+impl Registry {
+    /// The state of each digest, in the order asked. `may_read` tells whether
+    /// the caller may read a repository that holds the blob. Positive answers
+    /// are promises.
+    pub async fn layers_check(
+        &self,
+        name: &RepositoryName,
+        account: AccountId,
+        digests: &[Digest],
+        may_read: impl Fn(&RepositoryName) -> bool,
+    ) -> Result<Vec<(Digest, LayerState)>> {
+        let mut ordered = digests.to_vec();
+        ordered.sort_unstable();
+        ordered.dedup();
+        let asked = ordered.clone();
+        let sources = self
+            .database
+            .read(move |tx| {
+                let sources = asked
+                    .iter()
+                    .map(|digest| blobs::link_sources(tx, account, digest));
+                sources.collect::<landfall_database::Result<Vec<_>>>()
+            })
+            .await?;
+        let sources: Vec<_> = ordered
+            .into_iter()
+            .zip(sources)
+            .map(|(digest, sources)| (digest, sources.into_iter().find(&may_read)))
+            .collect();
+        let (now, name) = (self.now(), name.clone());
+        let promise = self.promise();
+        let states = self
+            .database
+            .write(move |tx| {
+                let mut states = Vec::with_capacity(sources.len());
+                for (digest, source) in &sources {
+                    let link = blobs::link_find(tx, &name, digest)?;
+                    let state = match (&link, source) {
+                        (Some(_), _) => LayerState::Present,
+                        (None, Some(from)) if blobs::link_find(tx, from, digest)?.is_some() => {
+                            LayerState::Mounted
+                        }
+                        (None, _) => LayerState::New,
+                    };
+                    let covered = link.is_some_and(|link| {
+                        link.referenced || promise.is_covered(link.keep_until, now)
+                    });
+                    if state != LayerState::New && !covered {
+                        let keep_until = promise.given(now);
+                        let repository = repositories::repository_ensure(tx, &name, account, now)?;
+                        blobs::link_upsert(tx, repository, digest, keep_until)?;
+                        candidates::candidate_insert(tx, digest, keep_until, now)?;
+                    }
+                    states.push((*digest, state));
+                }
+                Ok::<_, Error>(states)
+            })
+            .await?;
+        let state = |digest: &Digest| {
+            let found = states.binary_search_by_key(digest, |(each, _)| *each);
+            found.map_or(LayerState::New, |index| states[index].1)
+        };
+        Ok(digests
+            .iter()
+            .map(|digest| (*digest, state(digest)))
+            .collect())
+    }
+}

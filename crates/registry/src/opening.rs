@@ -1,0 +1,83 @@
+//! Opening: the metadata and the bytes must belong together.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use landfall_blobs::BlobStore;
+use landfall_clock::Clock;
+use landfall_database::Database;
+use landfall_ids::StoreId;
+use quick_cache::sync::Cache;
+
+use crate::{Error, Registry, Result, Settings, pull, store::repositories};
+
+/// Manifests that are kept in memory, at the most, and their bytes.
+const CACHED_MANIFESTS: usize = 4096;
+const CACHED_BYTES: u64 = 32 * 1024 * 1024;
+
+impl Registry {
+    /// Opens the registry over a migrated database and a blob store.
+    ///
+    /// Both carry the identity of one store. A pair that does not belong
+    /// together is refused before anything is written: a collector that runs
+    /// on the wrong database would take every blob for an orphan.
+    pub async fn open(
+        database: Database,
+        blobs: Arc<dyn BlobStore>,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> Result<Self> {
+        let store = store_ensure(&database, &*blobs, &*clock).await?;
+        Ok(Self {
+            database,
+            blobs,
+            clock,
+            settings,
+            store,
+            manifests: Cache::with_weighter(CACHED_MANIFESTS, CACHED_BYTES, pull::ContentWeight),
+            collecting: tokio::sync::Mutex::new(()),
+            checking: tokio::sync::Mutex::new(()),
+        })
+    }
+}
+
+async fn store_ensure(
+    database: &Database,
+    blobs: &dyn BlobStore,
+    clock: &dyn Clock,
+) -> Result<StoreId> {
+    let known = database.read(|tx| repositories::store_id_find(tx)).await?;
+    let found = blobs.store_id().await?;
+    match (known, found) {
+        (Some(known), Some(found)) if known == found => return Ok(known),
+        (Some(known), Some(found)) => {
+            return Err(Error::StoreMismatch(format!(
+                "the blob store belongs to store {found}, the metadata database to store {known}; \
+                 point both settings at the same store"
+            )));
+        }
+        (None, Some(found)) => {
+            return Err(Error::StoreMismatch(format!(
+                "the blob store belongs to store {found}, but the metadata database is new; \
+                 restore a backup of its database, or give the new one an empty blob store"
+            )));
+        }
+        // The first start, or one that was cut off between the two writes.
+        (_, None) if blobs.list().next().await.is_none() => {}
+        (_, None) => {
+            return Err(Error::StoreMismatch(
+                "the blob store holds blobs but not the mark of its store; give the path of a \
+                 whole store, or of an empty directory"
+                    .to_owned(),
+            ));
+        }
+    }
+    // The database first: a mark without its database could not be opened.
+    let now = clock.now();
+    let new = StoreId::new_at(now.unix_micros());
+    let store = database
+        .write(move |tx| repositories::store_id_ensure(tx, new, now))
+        .await?;
+    blobs.claim(store).await?;
+    Ok(store)
+}

@@ -1,0 +1,132 @@
+//! The tables of the registry, and how they hold each other.
+//!
+//! ```text
+//! tag ──> manifest ──< manifest_blob >── repository_blob ──> blob ──> (bytes at a location)
+//!            ^  └──< manifest_child >──┘        │
+//!          pin                              candidate ─ ─> trash
+//! ```
+//!
+//! - `blob`: one row for each digest that is stored; its `location` is used
+//!   once in the life of the store.
+//! - `repository_blob`, the **link**: this repository may see that blob.
+//!   `keep_until` is the promise given with the last positive answer;
+//!   `deleted` hides it at once.
+//! - `manifest_blob`, the **reference**: a foreign key to the link, so a blob
+//!   that a manifest needs can't go, whatever a collector believes.
+//! - `candidate`: something may have become garbage when it is due. Append-only;
+//!   the collector looks at nothing else and never scans the store.
+//! - `trash`: locations that no row names any more, until their bytes are gone.
+//! - `manifest.deleted` hides a manifest; at `purge_due` its references go.
+
+use landfall_database::{Migration, MigrationSet};
+
+/// The schema of this domain.
+pub const MIGRATIONS: MigrationSet = MigrationSet {
+    domain: "registry",
+    migrations: &[Migration {
+        name: "the registry",
+        sql: REGISTRY,
+    }],
+};
+
+const REGISTRY: &str = "
+create table store(
+  id BYTEA primary key,
+  created BIGINT not null);
+
+create table repository(
+  id BYTEA primary key,
+  account BYTEA not null,
+  name TEXT not null,
+  created BIGINT not null,
+  deleted BIGINT);
+create unique index repository_name on repository(name) where deleted is null;
+create index repository_account on repository(account);
+create index repository_deleted on repository(deleted) where deleted is not null;
+
+create table blob(
+  digest TEXT primary key,
+  size BIGINT not null,
+  location TEXT not null unique,
+  state TEXT not null check (state in ('live', 'damaged')),
+  created BIGINT not null);
+
+create table repository_blob(
+  repository BYTEA not null references repository(id),
+  digest TEXT not null references blob(digest),
+  keep_until BIGINT not null,
+  deleted BIGINT,
+  primary key (repository, digest));
+create index repository_blob_digest on repository_blob(digest);
+
+create table manifest(
+  id BYTEA primary key,
+  repository BYTEA not null references repository(id),
+  digest TEXT not null,
+  media_type TEXT not null,
+  artifact_type TEXT,
+  subject TEXT,
+  annotations TEXT,
+  size BIGINT not null,
+  created BIGINT not null,
+  deleted BIGINT,
+  purge_due BIGINT,
+  content BYTEA not null,
+  unique (repository, digest));
+create index manifest_subject on manifest(repository, subject, digest) where subject is not null;
+create index manifest_purge on manifest(purge_due) where purge_due is not null;
+
+create table manifest_blob(
+  manifest BYTEA not null references manifest(id),
+  repository BYTEA not null,
+  digest TEXT not null,
+  primary key (manifest, digest),
+  foreign key (repository, digest) references repository_blob(repository, digest));
+create index manifest_blob_link on manifest_blob(repository, digest);
+
+create table manifest_child(
+  manifest BYTEA not null references manifest(id),
+  child BYTEA not null references manifest(id),
+  primary key (manifest, child));
+create index manifest_child_child on manifest_child(child);
+
+create table tag(
+  repository BYTEA not null references repository(id),
+  name TEXT not null,
+  manifest BYTEA not null references manifest(id),
+  created BIGINT not null,
+  updated BIGINT not null,
+  primary key (repository, name));
+create index tag_manifest on tag(manifest);
+
+create table pin(
+  owner TEXT not null,
+  manifest BYTEA not null references manifest(id),
+  until BIGINT not null,
+  primary key (owner, manifest));
+create index pin_manifest on pin(manifest);
+
+create table upload(
+  id BYTEA primary key,
+  repository BYTEA not null references repository(id),
+  received BIGINT not null,
+  token BIGINT not null,
+  hasher BYTEA not null,
+  started BIGINT not null,
+  touched BIGINT not null);
+create index upload_touched on upload(touched);
+create index upload_repository on upload(repository);
+
+create table candidate(
+  id BYTEA primary key,
+  digest TEXT not null,
+  due BIGINT not null);
+create index candidate_due on candidate(due);
+create index candidate_digest on candidate(digest);
+
+create table trash(
+  location TEXT primary key,
+  size BIGINT not null,
+  not_before BIGINT not null);
+create index trash_not_before on trash(not_before);
+";

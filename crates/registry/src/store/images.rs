@@ -1,0 +1,95 @@
+//! Manifests as a person lists them: with tags, sizes and relations.
+
+use landfall_database::{ReadTransaction, Result, Row, params};
+use landfall_ids::{ManifestId, RepositoryId};
+use landfall_oci::Digest;
+
+use super::{
+    columns::{parsed, parsed_if_any},
+    tags::tag_names,
+};
+use crate::model::Image;
+
+const COLUMNS: &str = "m.id, m.digest, m.media_type, m.artifact_type, m.subject, m.created,
+    m.size + coalesce((select sum(b.size) from manifest_blob mb join blob b on b.digest = mb.digest
+                       where mb.manifest = m.id), 0)";
+
+fn image(row: &Row<'_>) -> Result<(ManifestId, Image)> {
+    let image = Image {
+        digest: parsed(row, 1)?,
+        media_type: parsed(row, 2)?,
+        artifact_type: row.get(3)?,
+        subject: parsed_if_any(row, 4)?,
+        created: row.get(5)?,
+        tags: Vec::new(),
+        size: row.get(6)?,
+    };
+    Ok((row.get(0)?, image))
+}
+
+fn with_tags(tx: &ReadTransaction<'_>, found: Vec<(ManifestId, Image)>) -> Result<Vec<Image>> {
+    let tagged = found.into_iter().map(|(id, image)| {
+        Ok(Image {
+            tags: tag_names(tx, id)?,
+            ..image
+        })
+    });
+    tagged.collect()
+}
+
+/// Images of the repository after `last`, in digest order.
+pub(crate) fn image_page(
+    tx: &ReadTransaction<'_>,
+    repository: RepositoryId,
+    last: &str,
+    limit: usize,
+) -> Result<Vec<Image>> {
+    let found = tx.all(
+        &format!(
+            "select {COLUMNS} from manifest m
+             where m.repository = ?1 and m.deleted is null and m.digest > ?2
+             order by m.digest limit ?3"
+        ),
+        params![repository, last, limit],
+        image,
+    )?;
+    with_tags(tx, found)
+}
+
+/// One image.
+pub(crate) fn image_find(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<Option<Image>> {
+    let found = tx.all(
+        &format!("select {COLUMNS} from manifest m where m.id = ?1"),
+        params![id],
+        image,
+    )?;
+    Ok(with_tags(tx, found)?.pop())
+}
+
+/// The children of an index that only it holds: no tag, no other index that
+/// can be seen, no pin.
+pub(crate) fn image_orphans(tx: &ReadTransaction<'_>, index: ManifestId) -> Result<Vec<Digest>> {
+    tx.all(
+        "select m.digest from manifest_child c join manifest m on m.id = c.child
+         where c.manifest = ?1 and m.deleted is null
+           and not exists (select 1 from tag t where t.manifest = m.id)
+           and not exists (select 1 from pin p where p.manifest = m.id)
+           and not exists (select 1 from manifest_child o join manifest i on i.id = o.manifest
+                           where o.child = m.id and o.manifest <> ?1 and i.deleted is null)
+         order by m.digest",
+        params![index],
+        |row| parsed(row, 0),
+    )
+}
+
+/// Whether something holds the manifest by its identity: a tag, an index that
+/// can be seen, or a pin.
+pub(crate) fn image_is_held(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<bool> {
+    tx.exists(
+        "select 1 from tag where manifest = ?1
+         union all select 1 from pin where manifest = ?1
+         union all select 1 from manifest_child c join manifest i on i.id = c.manifest
+                   where c.child = ?1 and i.deleted is null",
+        params![id],
+    )
+}

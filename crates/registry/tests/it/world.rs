@@ -1,0 +1,321 @@
+//! A registry to test: a database and a store in a scratch folder, a clock
+//! that stands still, and a store that can be told to fail.
+
+use std::{
+    fs, io,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use landfall_blobs::{DiskStore, FaultyStore};
+use landfall_clock::{Clock, ManualClock, SystemClock};
+use landfall_database::Database;
+use landfall_ids::AccountId;
+use landfall_oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
+use landfall_registry::{
+    Body, Error, FsckOptions, FsckProgress, FsckReport, GarbageOptions, GarbageProgress,
+    GarbageReport, PushTarget, PushedManifest, Registry, Result, Settings,
+};
+use tempfile::TempDir;
+
+/// The promise of every world, unless a test says otherwise.
+pub(crate) const PROMISE: Duration = Duration::from_hours(1);
+/// The undo window.
+pub(crate) const UNDO: Duration = Duration::from_hours(10);
+/// The life of an upload that lies still.
+pub(crate) const UPLOADS: Duration = Duration::from_hours(100);
+/// The delay of the trash.
+pub(crate) const TRASH: Duration = Duration::from_mins(10);
+/// Longer than any promise that was given, with its reserve.
+pub(crate) const LONG: Duration = Duration::from_mins(91);
+
+/// What the worlds start from.
+pub(crate) const SETTINGS: Settings = Settings {
+    max_manifest_size: 64 * 1024,
+    max_blob_size: Some(1024 * 1024),
+    promise: PROMISE,
+    undo_window: UNDO,
+    upload_lifetime: UPLOADS,
+    trash_delay: TRASH,
+    untagged_after: None,
+};
+
+/// A registry with all that it stands on.
+pub(crate) struct World {
+    registry: Arc<Registry>,
+    /// For looking behind the registry's back.
+    pub(crate) database: Database,
+    /// The store, which fails by rule.
+    pub(crate) store: FaultyStore,
+    /// The time that the registry sees. Starts at the time of the machine, so
+    /// that files are as old as they look.
+    pub(crate) clock: Arc<ManualClock>,
+    /// The owner of whatever is pushed without another being named.
+    pub(crate) account: AccountId,
+    settings: Settings,
+    folder: TempDir,
+}
+
+/// A scratch folder. In memory where the machine has such a place: syncing is
+/// tested elsewhere, and here it would only cost time.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir())
+    } else {
+        tempfile::tempdir()
+    };
+    made.expect("a scratch folder")
+}
+
+/// Opens a migrated database and a store in `folder`.
+pub(crate) async fn open_parts(folder: &Path) -> (Database, FaultyStore) {
+    let database = Database::open_sqlite(&folder.join("registry.sqlite")).expect("a database");
+    let migrated = database.migrate(&[landfall_registry::MIGRATIONS]).await;
+    migrated.expect("the schema");
+    let disk = DiskStore::open(folder.join("store")).expect("a store");
+    (database, FaultyStore::new(Arc::new(disk)))
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(SETTINGS).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let account = AccountId::new_at(0);
+        Self::open(scratch(), settings, clock, account).await
+    }
+
+    async fn open(
+        folder: TempDir,
+        settings: Settings,
+        clock: Arc<ManualClock>,
+        account: AccountId,
+    ) -> Self {
+        let (database, store) = open_parts(folder.path()).await;
+        let opened = Registry::open(
+            database.clone(),
+            Arc::new(store.clone()),
+            clock.clone(),
+            settings,
+        );
+        let registry = Arc::new(opened.await.expect("database and store belong together"));
+        Self {
+            registry,
+            database,
+            store,
+            clock,
+            account,
+            settings,
+            folder,
+        }
+    }
+
+    /// The server stops and starts again: nothing stays in memory.
+    pub(crate) async fn restart(self) -> Self {
+        let Self {
+            registry,
+            database,
+            store,
+            clock,
+            account,
+            settings,
+            folder,
+        } = self;
+        drop((registry, database, store));
+        Self::open(folder, settings, clock, account).await
+    }
+
+    /// The registry, to be moved into a task.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Pushes a blob in one request.
+    pub(crate) async fn push(&self, name: &RepositoryName, bytes: &Bytes) -> Digest {
+        let digest = digest(bytes);
+        let pushed = self.blob_push(name, self.account, &digest, body(bytes));
+        pushed.await.expect("the blob is taken");
+        digest
+    }
+
+    /// Puts a manifest under some tags.
+    pub(crate) async fn put(
+        &self,
+        name: &RepositoryName,
+        tags: &[&str],
+        content: &Bytes,
+    ) -> Result<PushedManifest> {
+        let target = PushTarget {
+            digest: None,
+            tags: tags.iter().map(|tag| self::tag(tag)).collect(),
+        };
+        self.manifest_put(name, self.account, target, None, content.clone())
+            .await
+    }
+
+    /// Whether the registry says that the repository has the blob, without a
+    /// promise.
+    pub(crate) async fn holds(&self, name: &RepositoryName, digest: &Digest) -> bool {
+        match self.blob_find(name, digest).await {
+            Ok(_) => true,
+            Err(Error::BlobUnknown(_)) => false,
+            Err(error) => panic!("looking for {digest} failed: {error}"),
+        }
+    }
+
+    /// The bytes of a blob, as GET gives them.
+    pub(crate) async fn read(&self, name: &RepositoryName, digest: &Digest) -> Result<Vec<u8>> {
+        let (blob, source) = self.blob_open(name, digest).await?;
+        let frames: Vec<Bytes> = source.read(0..blob.size).try_collect().await?;
+        Ok(frames.concat())
+    }
+
+    pub(crate) async fn collect(&self) -> GarbageReport {
+        self.collect_with(GarbageOptions::default()).await
+    }
+
+    pub(crate) async fn collect_with(&self, options: GarbageOptions) -> GarbageReport {
+        let progress = GarbageProgress::default();
+        let run = self.collect_garbage(options, &progress);
+        run.await.expect("the run ends well")
+    }
+
+    /// A run that grants nothing to nobody.
+    pub(crate) async fn collect_all(&self) -> GarbageReport {
+        self.collect_with(GarbageOptions {
+            grace: Some(Duration::ZERO),
+            ..GarbageOptions::default()
+        })
+        .await
+    }
+
+    pub(crate) async fn check(&self, options: FsckOptions) -> FsckReport {
+        let progress = FsckProgress::default();
+        let check = self.fsck(options, &progress);
+        check.await.expect("the check ends well")
+    }
+
+    /// The number that a statement answers.
+    pub(crate) async fn count(&self, sql: &str) -> u64 {
+        let sql = sql.to_owned();
+        let read = self.database.read_long(move |tx| tx.number(&sql, &[]));
+        let number: landfall_database::Result<u64> = read.await;
+        number.expect("a number")
+    }
+
+    /// Every text that a statement answers.
+    pub(crate) async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = sql.to_owned();
+        let read = self
+            .database
+            .read_long(move |tx| tx.all(&sql, &[], |row| row.get(0)));
+        let texts: landfall_database::Result<Vec<String>> = read.await;
+        texts.expect("texts")
+    }
+
+    /// Changes the database behind the registry's back.
+    pub(crate) async fn change(&self, sql: &str) {
+        let sql = sql.to_owned();
+        let write = self.database.write(move |tx| tx.execute_script(&sql));
+        let changed: landfall_database::Result<()> = write.await;
+        changed.expect("the statement runs");
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file of a location.
+    pub(crate) fn file(&self, location: &str) -> PathBuf {
+        self.folder.path().join("store/blobs").join(location)
+    }
+
+    /// The file that a blob's row names.
+    pub(crate) async fn file_of(&self, digest: &Digest) -> PathBuf {
+        let sql = format!("select location from blob where digest = '{digest}'");
+        let found = self.texts(&sql).await;
+        self.file(found.first().expect("the blob has a row"))
+    }
+
+    /// Every file under the store's folder `part`: `blobs`, `staging`,
+    /// `quarantine`.
+    pub(crate) fn files(&self, part: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.folder.path().join("store").join(part), &mut found);
+        found.sort();
+        found
+    }
+}
+
+impl Deref for World {
+    type Target = Registry;
+    fn deref(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => panic!("listing failed: {error}"),
+    };
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+pub(crate) fn repository(name: &str) -> RepositoryName {
+    name.parse().expect("a name of a repository")
+}
+
+pub(crate) fn tag(name: &str) -> Tag {
+    name.parse().expect("a tag")
+}
+
+/// A tag or a digest.
+pub(crate) fn reference(text: impl ToString) -> Reference {
+    text.to_string().parse().expect("a reference")
+}
+
+/// `length` bytes; other seeds give other bytes.
+pub(crate) fn content(seed: u8, length: usize) -> Bytes {
+    let mut state = u32::from(seed) * 2_654_435 + 1;
+    let bytes = (0..length).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    bytes.collect::<Vec<u8>>().into()
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, bytes)
+}
+
+/// The body of a request, in frames of at most a hundred bytes.
+pub(crate) fn body(bytes: &[u8]) -> Body<'static> {
+    let frames: Vec<_> = bytes.chunks(100).map(Bytes::copy_from_slice).collect();
+    stream::iter(frames.into_iter().map(Ok)).boxed()
+}
+
+/// A body that breaks off after `bytes`.
+pub(crate) fn broken_body(bytes: &[u8]) -> Body<'static> {
+    let end = stream::iter([Err("the client hung up".to_owned())]);
+    body(bytes).chain(end).boxed()
+}

@@ -1,0 +1,95 @@
+//! Pages of a listing.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{FromRequest, FromRequestParts, Query, Request},
+    http::request::Parts,
+};
+use landfall_registry::Page;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::Problem;
+use crate::Server;
+
+/// Entries of a page, at the most.
+const MOST: usize = 1000;
+/// Entries of a page, where the request does not say.
+const USUAL: usize = 100;
+
+/// Which page is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Paging {
+    /// The `next` of the page before.
+    pub(super) last: Option<String>,
+    /// Entries of the page, 1 to 1000; 100 if it is not said.
+    limit: Option<usize>,
+}
+
+impl Paging {
+    pub(super) fn limit(&self) -> usize {
+        self.limit.unwrap_or(USUAL).clamp(1, MOST)
+    }
+}
+
+/// One page of a listing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Listing<T> {
+    /// The entries, in order.
+    items: Vec<T>,
+    /// The `last` of the next page; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+impl<T> Listing<T> {
+    /// A listing of a page; `key` is what the next page starts behind.
+    pub(super) fn of<D>(page: Page<D>, key: impl Fn(&D) -> String) -> Self
+    where
+        T: From<D>,
+    {
+        let next = page.entries.last().filter(|_| page.more).map(key);
+        Self { items: page.entries.into_iter().map(T::from).collect(), next }
+    }
+
+    /// A listing that is whole.
+    pub(super) fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
+/// The query string; a wrong one is a problem like any other.
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Server>> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        server: &Arc<Server>,
+    ) -> Result<Self, Problem> {
+        match Query::<T>::from_request_parts(parts, server).await {
+            Ok(Query(parameters)) => Ok(Self(parameters)),
+            Err(error) => Err(Problem::invalid(error.body_text())),
+        }
+    }
+}
+
+/// A JSON body; a wrong one is a problem like any other.
+pub(super) struct Content<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Content<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, server).await {
+            Ok(Json(content)) => Ok(Self(content)),
+            Err(error) => {
+                Err(Problem::new(error.status(), "invalid-request", error.body_text()))
+            }
+        }
+    }
+}

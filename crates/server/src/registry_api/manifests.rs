@@ -1,0 +1,126 @@
+//! `/v2/<name>/manifests/<reference>` (specification: "Pulling manifests",
+//! "Pushing Manifests", "Deleting tags", "Deleting Manifests").
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use landfall_identity::Action;
+use landfall_oci::{ErrorCode, Reference, RepositoryName, Tag};
+use landfall_registry::{Error, PushTarget};
+
+use super::{Call, OciError, blobs, route};
+
+pub(super) async fn get(
+    call: Call,
+    name: RepositoryName,
+    reference: Reference,
+) -> Result<Response, OciError> {
+    call.allow(Action::Pull, &name)?;
+    let manifest = call.server.registry.manifest_get(&name, &reference).await?;
+    let mut headers = HeaderMap::with_capacity(6);
+    blobs::name_content(&mut headers, &manifest.digest);
+    if call.header(header::IF_NONE_MATCH).is_some_and(|sent| blobs::matches(sent, &manifest.digest))
+    {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let media_type = HeaderValue::from_str(manifest.media_type.as_str());
+    headers.insert(
+        header::CONTENT_TYPE,
+        media_type.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    );
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(manifest.content.len()));
+    let content = match call.parts.method {
+        Method::HEAD => Body::empty(),
+        _ => Body::from(manifest.content.clone()),
+    };
+    Ok((headers, content).into_response())
+}
+
+pub(super) async fn put(
+    call: Call,
+    name: RepositoryName,
+    reference: Reference,
+    body: Body,
+) -> Result<Response, OciError> {
+    call.allow(Action::Push, &name)?;
+    let target = target(&call, reference)?;
+    let content = read(body, call.server.registry.settings().max_manifest_size).await?;
+    let account = call.server.identity.account_ensure(&name).await.map_err(|error| {
+        let rejection = crate::auth::Rejection::Failed(error);
+        OciError::rejected(&call.server, &call.parts, None, &rejection)
+    })?;
+    let tags = target.tags.clone();
+    let content_type = call.header(header::CONTENT_TYPE);
+    let pushed =
+        call.server.registry.manifest_put(&name, account, target, content_type, content).await?;
+
+    let mut headers = HeaderMap::new();
+    blobs::locate(&mut headers, &format!("/v2/{name}/manifests/{}", pushed.digest));
+    blobs::name_digest(&mut headers, &pushed.digest);
+    if let Some(subject) = pushed.subject {
+        blobs::insert(&mut headers, "oci-subject", &subject.to_string());
+    }
+    for tag in tags {
+        if let Ok(tag) = HeaderValue::from_str(tag.as_str()) {
+            headers.append("oci-tag", tag);
+        }
+    }
+    Ok((StatusCode::CREATED, headers).into_response())
+}
+
+/// A manifest is named by the path, and further by the query: tags for one
+/// pushed by its digest, a digest for one pushed by a tag.
+fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
+    let query = call.query();
+    let mut target = match reference {
+        Reference::Tag(tag) => PushTarget { digest: None, tags: vec![tag] },
+        Reference::Digest(digest) => PushTarget { digest: Some(digest), tags: Vec::new() },
+    };
+    if let Some(text) = query.get("digest") {
+        let digest = route::digest(text)?;
+        if target.digest.is_some_and(|other| other != digest) {
+            let message = "the path and the query name different digests".to_owned();
+            return Err(OciError::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::DigestInvalid,
+                message,
+            ));
+        }
+        target.digest = Some(digest);
+    }
+    for text in query.all("tag") {
+        let tag: Tag = text.parse().map_err(|error: landfall_oci::InvalidTag| {
+            OciError::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, error.to_string())
+        })?;
+        target.tags.push(tag);
+    }
+    Ok(target)
+}
+
+/// The whole body, if it is no longer than the limit.
+async fn read(body: Body, limit: u64) -> Result<Bytes, OciError> {
+    match Limited::new(body, limit as usize).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Error::ManifestTooLarge { limit }.into())
+        }
+        Err(error) => Err(Error::BodyBroken(error.to_string()).into()),
+    }
+}
+
+pub(super) async fn delete(
+    call: Call,
+    name: RepositoryName,
+    reference: Reference,
+) -> Result<Response, OciError> {
+    call.allow(Action::Delete, &name)?;
+    match reference {
+        Reference::Tag(tag) => call.server.registry.tag_delete(&name, &tag).await?,
+        Reference::Digest(digest) => call.server.registry.manifest_delete(&name, &digest).await?,
+    }
+    Ok(StatusCode::ACCEPTED.into_response())
+}

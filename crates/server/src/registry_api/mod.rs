@@ -1,0 +1,126 @@
+//! `/v2/`: the OCI distribution API 1.1, whole.
+//!
+//! A request is parsed into a [`Route`] first; then its method chooses an
+//! endpoint, the caller is asked for the right, and one act of the registry is
+//! done. The files are named for the resources of the specification.
+
+mod blobs;
+mod catalog;
+mod error;
+mod manifests;
+mod query;
+mod referrers;
+mod route;
+mod tags;
+pub(crate) mod token;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderValue, Method, Request, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use landfall_identity::{Action, Caller, Resource};
+use landfall_oci::RepositoryName;
+
+pub(crate) use self::error::chain;
+use self::{error::OciError, query::Query, route::Route};
+use crate::{Server, auth};
+
+/// A request on its way to an endpoint.
+struct Call {
+    server: Arc<Server>,
+    caller: Caller,
+    parts: Parts,
+}
+
+impl Call {
+    /// Asks whether the caller may do this to the repository.
+    fn allow(&self, action: Action, name: &RepositoryName) -> Result<(), OciError> {
+        self.allow_on(action, Resource::Repository(name))
+    }
+
+    fn allow_on(&self, action: Action, resource: Resource<'_>) -> Result<(), OciError> {
+        auth::authorize(&self.server, &self.caller, action, resource).map_err(|rejection| {
+            let scope = auth::scope_for(action, resource);
+            OciError::rejected(&self.server, &self.parts, Some(&scope), &rejection)
+        })
+    }
+
+    fn may_pull(&self, name: &RepositoryName) -> bool {
+        let resource = Resource::Repository(name);
+        self.server.identity.authorize(&self.caller, Action::Pull, resource).is_ok()
+    }
+
+    fn query(&self) -> Query {
+        Query::of(&self.parts.uri)
+    }
+
+    fn header(&self, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
+        self.parts.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+}
+
+/// Every request below `/v2/`.
+pub(crate) async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
+    let mut response = answer(server, request).await.unwrap_or_else(IntoResponse::into_response);
+    // Old clients look for it before they speak.
+    response.headers_mut().insert(
+        "docker-distribution-api-version",
+        HeaderValue::from_static("registry/2.0"),
+    );
+    response
+}
+
+async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response, OciError> {
+    let (parts, body) = request.into_parts();
+    let caller = match auth::caller(&server.identity, &parts.headers).await {
+        Ok(caller) => caller,
+        Err(rejection) => return Err(OciError::rejected(&server, &parts, None, &rejection)),
+    };
+    let route = Route::parse(&parts.method, parts.uri.path())?;
+    let method = parts.method.clone();
+    let call = Call { server, caller, parts };
+    match (route, method) {
+        (Route::Base, Method::GET | Method::HEAD) => base(&call),
+        (Route::Catalog, Method::GET) => catalog::list(call).await,
+        (Route::Tags(name), Method::GET) => tags::list(call, name).await,
+        (Route::Referrers(name, digest), Method::GET) => {
+            referrers::list(call, name, digest).await
+        }
+        (Route::Manifest(name, reference), Method::GET | Method::HEAD) => {
+            manifests::get(call, name, reference).await
+        }
+        (Route::Manifest(name, reference), Method::PUT) => {
+            manifests::put(call, name, reference, body).await
+        }
+        (Route::Manifest(name, reference), Method::DELETE) => {
+            manifests::delete(call, name, reference).await
+        }
+        (Route::Blob(name, digest), Method::GET) => blobs::get(call, name, digest).await,
+        (Route::Blob(name, digest), Method::HEAD) => blobs::head(call, name, digest).await,
+        (Route::Blob(name, digest), Method::DELETE) => blobs::delete(call, name, digest).await,
+        (Route::Uploads(name), Method::POST) => uploads::start(call, name, body).await,
+        (Route::Upload(name, id), Method::GET) => uploads::status(call, name, id).await,
+        (Route::Upload(name, id), Method::PATCH) => uploads::append(call, name, id, body).await,
+        (Route::Upload(name, id), Method::PUT) => uploads::finish(call, name, id, body).await,
+        (Route::Upload(name, id), Method::DELETE) => uploads::cancel(call, name, id).await,
+        (route, _) => Err(OciError::method_not_allowed(route.methods())),
+    }
+}
+
+/// `GET /v2/`: whether the API is spoken here, and the credentials are right.
+/// A client that sent none is told where to get a token, even where anybody
+/// may pull: clients learn the way to the token service here and only here.
+fn base(call: &Call) -> Result<Response, OciError> {
+    let sent = call.parts.headers.contains_key(axum::http::header::AUTHORIZATION);
+    if !sent {
+        let rejection = auth::Rejection::Refused(landfall_identity::Refusal::Unauthenticated);
+        return Err(OciError::rejected(&call.server, &call.parts, None, &rejection));
+    }
+    let json = HeaderValue::from_static("application/json");
+    Ok((StatusCode::OK, [(axum::http::header::CONTENT_TYPE, json)], "{}").into_response())
+}

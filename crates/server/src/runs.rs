@@ -1,0 +1,135 @@
+//! Runs of the collector and of the check: started by a request, watched by
+//! others. The last ones are remembered until the server stops; a run that a
+//! restart cut off can simply be started again.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use landfall_clock::{Clock, Timestamp};
+use landfall_ids::RunId;
+use landfall_registry::{
+    Error, FsckOptions, FsckProgress, FsckReport, GarbageOptions, GarbageProgress, GarbageReport,
+    Registry,
+};
+
+/// Runs of each kind that are remembered.
+const REMEMBERED: usize = 20;
+
+/// One run, under way or over.
+#[derive(Debug)]
+pub(crate) struct Run<O, P, R> {
+    pub(crate) id: RunId,
+    pub(crate) started: Timestamp,
+    pub(crate) options: O,
+    pub(crate) progress: P,
+    /// Set once, at the end. A std mutex: held for a copy.
+    outcome: Mutex<Option<Outcome<R>>>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub(crate) struct Outcome<R> {
+    pub(crate) ended: Timestamp,
+    /// What it did, or one sentence that tells why it failed.
+    pub(crate) result: Result<R, String>,
+}
+
+pub(crate) type GarbageRun = Run<GarbageOptions, GarbageProgress, GarbageReport>;
+pub(crate) type FsckRun = Run<FsckOptions, FsckProgress, FsckReport>;
+
+impl<O, P: Default, R: Clone> Run<O, P, R> {
+    fn new(options: O, now: Timestamp) -> Self {
+        Self {
+            id: RunId::new_at(now.unix_micros()),
+            started: now,
+            options,
+            progress: P::default(),
+            outcome: Mutex::new(None),
+        }
+    }
+
+    /// How it ended; `None` while it goes on.
+    pub(crate) fn outcome(&self) -> Option<Outcome<R>> {
+        lock(&self.outcome).clone()
+    }
+
+    fn end(&self, result: Result<R, Error>, now: Timestamp) {
+        let result = result.map_err(|error| {
+            tracing::error!(error = %crate::registry_api::chain(&error), "a run failed");
+            error.to_string()
+        });
+        *lock(&self.outcome) = Some(Outcome { ended: now, result });
+    }
+}
+
+/// The runs of this server since it started.
+pub(crate) struct Runs {
+    registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    garbage: Mutex<VecDeque<Arc<GarbageRun>>>,
+    fsck: Mutex<VecDeque<Arc<FsckRun>>>,
+}
+
+impl Runs {
+    pub(crate) fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>) -> Self {
+        Self { registry, clock, garbage: Mutex::default(), fsck: Mutex::default() }
+    }
+
+    /// Starts the collector. [`Error::RunGoingOn`] while one runs.
+    pub(crate) fn start_garbage(
+        self: &Arc<Self>,
+        options: GarbageOptions,
+    ) -> Result<Arc<GarbageRun>, Error> {
+        let run = begin(&self.garbage, Run::new(options, self.clock.now()))?;
+        let (runs, running) = (Arc::clone(self), Arc::clone(&run));
+        tokio::spawn(async move {
+            let result = runs.registry.collect_garbage(options, &running.progress).await;
+            running.end(result, runs.clock.now());
+        });
+        Ok(run)
+    }
+
+    /// Starts the check. [`Error::RunGoingOn`] while one runs.
+    pub(crate) fn start_fsck(
+        self: &Arc<Self>,
+        options: FsckOptions,
+    ) -> Result<Arc<FsckRun>, Error> {
+        let run = begin(&self.fsck, Run::new(options, self.clock.now()))?;
+        let (runs, running) = (Arc::clone(self), Arc::clone(&run));
+        tokio::spawn(async move {
+            let result = runs.registry.fsck(options, &running.progress).await;
+            running.end(result, runs.clock.now());
+        });
+        Ok(run)
+    }
+
+    /// Runs of the collector, newest first.
+    pub(crate) fn garbage(&self) -> Vec<Arc<GarbageRun>> {
+        lock(&self.garbage).iter().cloned().collect()
+    }
+
+    /// Runs of the check, newest first.
+    pub(crate) fn fsck(&self) -> Vec<Arc<FsckRun>> {
+        lock(&self.fsck).iter().cloned().collect()
+    }
+}
+
+fn begin<O, P: Default, R: Clone>(
+    runs: &Mutex<VecDeque<Arc<Run<O, P, R>>>>,
+    new: Run<O, P, R>,
+) -> Result<Arc<Run<O, P, R>>, Error> {
+    let mut runs = lock(runs);
+    if runs.front().is_some_and(|last| last.outcome().is_none()) {
+        return Err(Error::RunGoingOn);
+    }
+    let new = Arc::new(new);
+    runs.push_front(Arc::clone(&new));
+    runs.truncate(REMEMBERED);
+    Ok(new)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

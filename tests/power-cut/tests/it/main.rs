@@ -1,0 +1,10 @@
+//! The test tools, tested: on a real mount, on a real `SQLite`, on real traces.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod disk_files;
+mod disk_names;
+mod disk_sqlite;
+mod order;
+mod scratch;
+mod tracer;
