@@ -9,7 +9,7 @@ use landfall_database::Database;
 use landfall_ids::StoreId;
 use quick_cache::sync::Cache;
 
-use crate::{Error, Registry, Result, Settings, pull, store::repositories};
+use crate::{Error, Registry, Result, Settings, pull, store, store::repositories};
 
 /// Manifests that are kept in memory, at the most, and their bytes.
 const CACHED_MANIFESTS: usize = 4096;
@@ -46,7 +46,12 @@ async fn store_ensure(
     blobs: &dyn BlobStore,
     clock: &dyn Clock,
 ) -> Result<StoreId> {
-    let known = database.read(|tx| repositories::store_id_find(tx)).await?;
+    let (known, blobs_known) = database
+        .read(|tx| {
+            let (count, ..) = store::blobs::blob_totals(tx)?;
+            Ok::<_, Error>((repositories::store_id_find(tx)?, count))
+        })
+        .await?;
     let found = blobs.store_id().await?;
     match (known, found) {
         (Some(known), Some(found)) if known == found => return Ok(known),
@@ -60,6 +65,12 @@ async fn store_ensure(
             return Err(Error::StoreMismatch(format!(
                 "the blob store belongs to store {found}, but the metadata database is new; \
                  restore a backup of its database, or give the new one an empty blob store"
+            )));
+        }
+        (_, None) if blobs_known > 0 => {
+            return Err(Error::StoreMismatch(format!(
+                "the metadata database knows {blobs_known} blobs, but the blob store does not \
+                 carry the mark of its store; check that its disk is mounted and its path is right"
             )));
         }
         // The first start, or one that was cut off between the two writes.

@@ -42,6 +42,21 @@ struct Held {
     staging: Box<dyn Staging>,
 }
 
+/// Where the bytes of a blob come from.
+enum Origin {
+    /// The session that ends with them, by the token that this request holds.
+    Session {
+        id: UploadId,
+        token: u64,
+        repository: RepositoryId,
+    },
+    /// One request. The repository is made if it is not there, or not any more.
+    Request {
+        name: RepositoryName,
+        account: AccountId,
+    },
+}
+
 impl Registry {
     /// Starts a session. Makes the repository if it is not there.
     pub async fn upload_start(
@@ -143,13 +158,15 @@ impl Registry {
             Ok(stored) => stored,
             Err(error) => return Err(self.upload_failed(name, id, error).await),
         };
-        let ended = self
-            .blob_commit(session.repository, stored, Some((id, session.token)))
-            .await?;
-        if ended {
-            Ok(())
-        } else {
-            Err(self.upload_overtaken(name, id).await)
+        let from = Origin::Session {
+            id,
+            token: session.token,
+            repository: session.repository,
+        };
+        match self.blob_commit(from, stored).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.upload_overtaken(name, id).await),
+            Err(error) => Err(self.upload_failed(name, id, error).await),
         }
     }
 
@@ -161,13 +178,7 @@ impl Registry {
         digest: &Digest,
         body: Body<'_>,
     ) -> Result<()> {
-        let now = self.now();
-        let wanted = name.clone();
-        let repository = self
-            .database
-            .write(move |tx| repositories::repository_ensure(tx, &wanted, account, now))
-            .await?;
-        let id = UploadId::new_at(now.unix_micros());
+        let id = UploadId::new_at(self.now().unix_micros());
         let mut staging = self
             .blobs
             .stage(id, 0, Hasher::new(digest.algorithm()))
@@ -180,7 +191,13 @@ impl Registry {
             }
         };
         match stored {
-            Ok(stored) => self.blob_commit(repository, stored, None).await.map(drop),
+            Ok(stored) => {
+                let from = Origin::Request {
+                    name: name.clone(),
+                    account,
+                };
+                self.blob_commit(from, stored).await.map(drop)
+            }
             Err(error) => {
                 self.discard(id).await;
                 Err(error)
@@ -335,21 +352,25 @@ impl Registry {
     /// The transaction that makes stored bytes a blob of the repository.
     /// `false` if another request holds the session: then nothing is changed,
     /// and the bytes are that request's, or an orphan's.
-    async fn blob_commit(
-        &self,
-        repository: RepositoryId,
-        blob: StoredBlob,
-        session: Option<(UploadId, u64)>,
-    ) -> Result<bool> {
+    async fn blob_commit(&self, from: Origin, blob: StoredBlob) -> Result<bool> {
         let now = self.now();
         let keep_until = self.promise().given(now);
         self.database
             .write(move |tx| {
-                if let Some((id, token)) = session
-                    && !uploads::upload_end(tx, id, token)?
-                {
-                    return Ok(false);
+                // Bytes of an upload that lay still for long may have been taken
+                // for an orphan just now, and are about to be deleted.
+                if trash::trash_exists(tx, &blob.location)? {
+                    return Err(Error::UploadUnknown);
                 }
+                let repository = match &from {
+                    Origin::Session { id, token, .. } if !uploads::upload_end(tx, *id, *token)? => {
+                        return Ok(false);
+                    }
+                    Origin::Session { repository, .. } => *repository,
+                    Origin::Request { name, account } => {
+                        repositories::repository_ensure(tx, name, *account, now)?
+                    }
+                };
                 let unneeded = match blobs::blob_insert(tx, &blob, now)? {
                     blobs::Inserted::Taken => None,
                     blobs::Inserted::Known => Some(&blob.location),

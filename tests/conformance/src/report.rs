@@ -1,6 +1,9 @@
 //! Running checks, and what came of it.
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use futures_util::{StreamExt, stream};
 
@@ -24,6 +27,8 @@ pub struct Finished {
     pub check: Check,
     /// How it ended.
     pub outcome: Outcome,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl fmt::Display for Finished {
@@ -123,6 +128,7 @@ pub async fn run_some(
 }
 
 async fn finish(check: Check, registry: &Registry, missing: &[Feature]) -> Finished {
+    let started = Instant::now();
     let outcome = if let Some(feature) = check.needs.iter().find(|need| missing.contains(need)) {
         Outcome::Skipped(Failure::NotOffered(feature.title()).to_string())
     } else {
@@ -132,5 +138,5 @@ async fn finish(check: Check, registry: &Registry, missing: &[Feature]) -> Finis
             Err(failure) => Outcome::Failed(failure),
         }
     };
-    Finished { check, outcome }
+    Finished { check, outcome, took: started.elapsed() }
 }

@@ -16,69 +16,83 @@
 //! a prefix of the unsynced changes of directories. A failing test prints its
 //! seed; the same seed makes the same choice from the same history of requests.
 //!
+//! # How it is used
+//! The disk runs in a second process of the test binary, which ends with the
+//! test, however that ends. The binary needs one line for it in its root:
+//!
+//! ```
+//! landfall_power_cut::volatile_disk_process!();
+//! # fn main() {}
+//! ```
+//!
 //! # What it does not do
 //! Hard links, symbolic links, device files, extended attributes and
 //! `RENAME_EXCHANGE` are refused. The bytes are in memory, most of them twice.
 //! Needs Linux, `/dev/fuse`, and root or `fusermount3`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs, io,
-    os::unix::fs::MetadataExt,
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{net::UnixStream, process::CommandExt},
+    },
     path::{Path, PathBuf},
-    process::Command,
-    sync::{Arc, Mutex},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
-
-use fuser::{BackgroundSession, Config, INodeNo, MountOption};
-use rustix::mount::{UnmountFlags, unmount};
 
 mod content;
 mod entries;
 mod kernel;
+mod mounted;
+mod node;
 mod power_loss;
+mod process;
+mod state;
 mod survivors;
 mod tree;
 
-use kernel::{Kernel, State, locked};
 pub use power_loss::PowerLoss;
-use survivors::Survivor;
-use tree::{Attributes, Tree};
+pub use process::serve_if_asked;
+use process::{MOUNT_POINT, Request, TEST, receive, send};
 
-/// Threads that answer the kernel.
-const THREADS: usize = 2;
-
-/// Why a disk could not be mounted or copied.
+/// Why a disk could not be mounted, cut or copied.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
-    /// Is there `/dev/fuse`, is the mount point an empty directory, may this
-    /// user mount?
-    #[error("cannot mount a volatile disk at `{path}`")]
+    /// The process of the disk did not start. Is
+    /// [`volatile_disk_process!`](crate::volatile_disk_process) in the root of
+    /// the test binary?
+    #[error("the process of a volatile disk did not start, is `volatile_disk_process!()` there?")]
+    NotStarted(#[source] io::Error),
+    /// Is there `/dev/fuse`, is the mount point a directory, may this user mount?
+    #[error("cannot mount a volatile disk at `{path}`: {reason}")]
     Mount {
         /// The mount point.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: io::Error,
+        reason: String,
     },
     /// Is the target writable, and is it outside of the disk?
-    #[error("cannot write a snapshot to `{path}`")]
+    #[error("cannot write a snapshot to `{path}`: {reason}")]
     Snapshot {
         /// The target directory.
         path: PathBuf,
         /// What the system said.
-        #[source]
-        source: io::Error,
+        reason: String,
     },
+    /// The process of the disk has ended; a bug, or somebody killed it.
+    #[error("the process of the volatile disk is gone")]
+    Gone(#[source] io::Error),
 }
 
 /// A mounted volatile disk. Dropping it unmounts it; what is still open then
-/// answers `EIO`.
+/// answers errors.
 #[derive(Debug)]
 pub struct VolatileDisk {
     path: PathBuf,
-    state: Arc<Mutex<State>>,
-    session: BackgroundSession,
+    process: Child,
+    // `None` only while it is dropped. Requests go one by one.
+    socket: Option<Mutex<UnixStream>>,
 }
 
 impl VolatileDisk {
@@ -86,29 +100,31 @@ impl VolatileDisk {
     /// process.
     pub fn mount(path: impl Into<PathBuf>) -> Result<Self, DiskError> {
         let path = path.into();
-        let error = |source| DiskError::Mount {
-            path: path.clone(),
-            source,
-        };
-        let owner = fs::metadata(&path).map_err(error)?;
-        let attributes = Attributes::new(owner.mode(), owner.uid(), owner.gid());
-        let state = Arc::new(Mutex::new(State {
-            tree: Tree::new(Survivor::directory(attributes, BTreeMap::new()), 0),
-            listings: HashMap::new(),
-            next_listing: 0,
-        }));
-        let mut config = Config::default();
-        config.n_threads = Some(THREADS);
-        config.mount_options = vec![
-            MountOption::FSName("volatile-disk".to_owned()),
-            MountOption::DefaultPermissions,
-        ];
-        let session = fuser::spawn_mount(Kernel(Arc::clone(&state)), &path, &config);
-        Ok(Self {
-            session: session.map_err(error)?,
-            state,
+        let (socket, theirs) = UnixStream::pair().map_err(DiskError::NotStarted)?;
+        let executable = std::env::current_exe().map_err(DiskError::NotStarted)?;
+        // In a process group of its own: an interrupt for the test must not end
+        // it before it has unmounted.
+        let process = Command::new(executable)
+            .args(["--exact", TEST, "--ignored", "--nocapture"])
+            .env(MOUNT_POINT, &path)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .map_err(DiskError::NotStarted)?;
+        // From here on a failure ends the process by dropping the disk.
+        let disk = Self {
             path,
-        })
+            process,
+            socket: Some(Mutex::new(socket)),
+        };
+        match disk.answer(None).map_err(DiskError::NotStarted)? {
+            None => Ok(disk),
+            Some(reason) => Err(DiskError::Mount {
+                path: disk.path.clone(),
+                reason,
+            }),
+        }
     }
 
     /// The mount point.
@@ -121,60 +137,48 @@ impl VolatileDisk {
     ///
     /// A server should be killed first, as by a power loss; one that lives on
     /// and touches a shared mapping of a file gets `SIGBUS`.
-    pub fn cut(&self, loss: impl Into<PowerLoss>) {
-        let old = {
-            let mut state = locked(&self.state);
-            let old = state.tree.numbers();
-            let next = state.tree.next();
-            state.tree = Tree::new(state.tree.after(loss.into()), next);
-            state.listings.clear();
-            old
-        };
-        // Without the lock: the kernel may first have to write dirty pages of a
-        // mapping, which are answered with `EIO`.
-        let notifier = self.session.notifier();
-        for number in old {
-            // It fails for what the kernel does not know: nothing to forget.
-            let _unknown = notifier.inval_inode(INodeNo(number), 0, -1);
-        }
+    pub fn cut(&self, loss: impl Into<PowerLoss>) -> Result<(), DiskError> {
+        let request = Request::Cut(loss.into());
+        self.answer(Some(&request))
+            .map(drop)
+            .map_err(DiskError::Gone)
     }
 
     /// Writes to the plain directory `target` what [`Self::cut`] with the same
-    /// `loss` would leave at this instant. The disk goes on as it was.
+    /// `loss` would leave at this instant. The disk goes on as it was. Modes
+    /// are kept, times and owners are not.
     pub fn snapshot_durable(
         &self,
         loss: impl Into<PowerLoss>,
         target: impl AsRef<Path>,
     ) -> Result<(), DiskError> {
-        let target = target.as_ref();
-        let survivors = locked(&self.state).tree.after(loss.into());
-        survivors
-            .write_to(target)
-            .map_err(|source| DiskError::Snapshot {
-                path: target.to_owned(),
-                source,
-            })
+        let path = target.as_ref().to_owned();
+        let request = Request::Snapshot(loss.into(), path.clone());
+        match self.answer(Some(&request)).map_err(DiskError::Gone)? {
+            None => Ok(()),
+            Some(reason) => Err(DiskError::Snapshot { path, reason }),
+        }
+    }
+
+    /// Sends a request, if there is one, and waits for the answer: what went
+    /// wrong, or nothing.
+    fn answer(&self, request: Option<&Request>) -> io::Result<Option<String>> {
+        let gone = || io::Error::from(io::ErrorKind::NotConnected);
+        let socket = self.socket.as_ref().ok_or_else(gone)?;
+        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(request) = request {
+            send(&socket, &request.encode())?;
+        }
+        let answer = receive(&socket)?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        Ok(Some(answer).filter(|answer| !answer.is_empty()))
     }
 }
 
 impl Drop for VolatileDisk {
     fn drop(&mut self) {
-        {
-            let mut state = locked(&self.state);
-            let nothing = Survivor::directory(Attributes::new(0o755, 0, 0), BTreeMap::new());
-            let next = state.tree.next();
-            state.tree = Tree::new(nothing, next);
-            state.listings.clear();
-        }
-        // Detached, so that a server which still holds a file cannot keep the
-        // mount alive. The answering threads end with the last open file.
-        if unmount(&self.path, UnmountFlags::DETACH).is_err() {
-            // Only root may; others ask the set-user-id program. A failure
-            // leaves a mount behind, which a drop can tell nobody.
-            let _left_mounted = Command::new("fusermount3")
-                .args(["-u", "-q", "-z", "--"])
-                .arg(&self.path)
-                .status();
-        }
+        // The end of the requests: the process unmounts and ends.
+        self.socket = None;
+        let _ended_before = self.process.wait();
     }
 }

@@ -35,6 +35,10 @@ impl Sqlite {
              pragma journal_size_limit = 67108864;
              pragma cache_size = -32768;",
         )?;
+        // The first read makes the write-ahead log. Its name, and that of the
+        // database, must be on the disk before a commit to it counts.
+        connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
+        sync_directory(path).map_err(|_| Error::ReadOnly)?;
         Ok(Self {
             path: path.to_owned(),
             writer: writer::Writer::start(connection)?,
@@ -79,6 +83,14 @@ impl Sqlite {
         let copied = std::fs::File::open(path).and_then(|file| file.sync_all());
         copied.map_err(|_| Error::ReadOnly)
     }
+}
+
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    std::fs::File::open(directory)?.sync_all()
 }
 
 fn open_read_only(path: &Path) -> Result<Connection> {

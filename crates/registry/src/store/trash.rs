@@ -26,6 +26,14 @@ pub(crate) fn trash_insert(
     Ok(())
 }
 
+/// Whether the bytes at this location are to be deleted.
+pub(crate) fn trash_exists(tx: &ReadTransaction<'_>, location: &Location) -> Result<bool> {
+    tx.exists(
+        "select 1 from trash where location = ?1",
+        params![location.as_str()],
+    )
+}
+
 /// Trash that may go now, a page.
 pub(crate) fn trash_due(
     tx: &ReadTransaction<'_>,

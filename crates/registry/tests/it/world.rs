@@ -149,6 +149,19 @@ impl World {
         digest
     }
 
+    /// Pushes a blob for another account.
+    pub(crate) async fn push_as(
+        &self,
+        account: AccountId,
+        name: &RepositoryName,
+        bytes: &Bytes,
+    ) -> Digest {
+        let digest = digest(bytes);
+        let pushed = self.blob_push(name, account, &digest, body(bytes));
+        pushed.await.expect("the blob is taken");
+        digest
+    }
+
     /// Puts a manifest under some tags.
     pub(crate) async fn put(
         &self,

@@ -30,7 +30,7 @@ const PROGRESS: usize = 1024;
 
 /// The largest piece of an HTTP/2 answer: what is handed over at once must be
 /// little enough that a slow client takes it in one `progress_timeout`.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 256 * 1024;
 
 /// Why a request body ended early.
 #[derive(Debug, thiserror::Error)]

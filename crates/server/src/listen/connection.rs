@@ -36,7 +36,7 @@ const HTTP1_BUFFER: usize = 64 * 1024;
 const HTTP2_HEAD: u32 = 32 * 1024;
 const HTTP2_STREAMS: u32 = 128;
 /// How much of an answer a stream holds before its client takes it, in bytes.
-const HTTP2_SEND_BUFFER: usize = 128 * 1024;
+const HTTP2_SEND_BUFFER: usize = 256 * 1024;
 /// How much of its bodies a client may send before a handler reads it; the
 /// same for a stream and for the whole connection, in bytes.
 const HTTP2_WINDOW: u32 = 1024 * 1024;

@@ -1,4 +1,4 @@
-//! The requests of the kernel, answered from the [`Tree`].
+//! The requests of the kernel, answered from the [`State`].
 //!
 //! **Contract with the kernel**: no write-back cache, so that every `write` is
 //! here before it returns; pages that are dirty in a shared mapping come when
@@ -12,24 +12,22 @@
 //! their `opendir`, whose handles a power loss forgets as well.
 
 use std::{
-    collections::HashMap,
-    ffi::{OsStr, OsString},
-    io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    ffi::OsStr,
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 
 use fuser::{
-    BsdFileFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, KernelConfig, LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite,
-    Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow,
+    WriteFlags,
 };
 
 use super::{
     content::BLOCK,
-    entries::Number,
-    tree::{Attributes, Body, Node, ROOT, Tree},
+    node::Body,
+    state::{State, index, locked},
 };
 
 /// Nothing about names and attributes is cached.
@@ -39,138 +37,18 @@ const GENERATION: Generation = Generation(0);
 /// The size that `statfs` reports, in blocks: 1 TiB.
 const BLOCKS: u64 = 1 << 28;
 
-// Values of linux/falloc.h and of lseek(2).
-const FALLOC_FL_KEEP_SIZE: i32 = 0x01;
-const FALLOC_FL_PUNCH_HOLE: i32 = 0x02;
-const FALLOC_FL_ZERO_RANGE: i32 = 0x10;
+// Values of lseek(2).
 const SEEK_DATA: i32 = 3;
 const SEEK_HOLE: i32 = 4;
-
-/// The disk and its open directories.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) tree: Tree,
-    pub(crate) listings: HashMap<u64, Vec<(Number, FileType, OsString)>>,
-    pub(crate) next_listing: u64,
-}
 
 /// The answering side of a mount.
 #[derive(Debug)]
 pub(crate) struct Kernel(pub(crate) Arc<Mutex<State>>);
 
-/// Locks the state; a panic in another request does not hide it.
-pub(crate) fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Kernel {
     fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.0)
     }
-}
-
-fn kind(node: &Node) -> FileType {
-    match node.body {
-        Body::File(_) => FileType::RegularFile,
-        Body::Directory { .. } => FileType::Directory,
-    }
-}
-
-fn described(number: Number, node: &Node) -> FileAttr {
-    let size = match &node.body {
-        Body::File(content) => content.size() as u64,
-        Body::Directory { .. } => BLOCK as u64,
-    };
-    let links = match node.body {
-        Body::File(_) => 1,
-        Body::Directory { .. } => 2,
-    };
-    FileAttr {
-        ino: INodeNo(number),
-        size,
-        blocks: size.div_ceil(512),
-        atime: node.attributes.accessed,
-        mtime: node.attributes.modified,
-        ctime: node.attributes.changed,
-        crtime: SystemTime::UNIX_EPOCH,
-        kind: kind(node),
-        perm: node.attributes.mode,
-        nlink: if node.linked { links } else { 0 },
-        uid: node.attributes.uid,
-        gid: node.attributes.gid,
-        rdev: 0,
-        blksize: BLOCK as u32,
-        flags: 0,
-    }
-}
-
-impl State {
-    fn attributes(&self, number: Number) -> Result<FileAttr, Errno> {
-        Ok(described(number, self.tree.node(number)?))
-    }
-
-    /// The attributes of a node that the kernel now holds once more.
-    fn entry(&mut self, number: Number) -> Result<FileAttr, Errno> {
-        let attributes = self.attributes(number)?;
-        self.tree.looked_up(number);
-        Ok(attributes)
-    }
-
-    fn create(
-        &mut self,
-        request: &Request,
-        parent: INodeNo,
-        name: &OsStr,
-        mode: u32,
-        is_directory: bool,
-    ) -> Result<FileAttr, Errno> {
-        let attributes = Attributes::new(mode, request.uid(), request.gid());
-        let number = self.tree.create(parent.0, name, is_directory, attributes)?;
-        self.entry(number)
-    }
-
-    fn listing(&mut self, number: Number) -> Result<u64, Errno> {
-        let mut listing = vec![
-            (number, FileType::Directory, ".".into()),
-            (ROOT, FileType::Directory, "..".into()),
-        ];
-        for (name, child) in self.tree.list(number)? {
-            listing.push((*child, kind(self.tree.node(*child)?), name.clone()));
-        }
-        self.next_listing += 1;
-        self.listings.insert(self.next_listing, listing);
-        Ok(self.next_listing)
-    }
-
-    fn allocate(
-        &mut self,
-        number: Number,
-        offset: u64,
-        length: u64,
-        mode: i32,
-    ) -> Result<(), Errno> {
-        let (start, end) = (index(offset)?, index(offset.saturating_add(length))?);
-        let content = self.tree.changed_file(number)?;
-        if mode & !(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        if mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) != 0 {
-            content.zero(start, end - start);
-        }
-        if mode & FALLOC_FL_KEEP_SIZE == 0 && end > content.size() {
-            content.resize(end);
-        }
-        Ok(())
-    }
-}
-
-/// An offset or size in memory; `EFBIG` for what no test disk can hold.
-fn index(offset: u64) -> Result<usize, Errno> {
-    let offset = usize::try_from(offset).map_err(|_| Errno::EFBIG)?;
-    if offset > 1 << 40 {
-        return Err(Errno::EFBIG);
-    }
-    Ok(offset)
 }
 
 fn moment(time: TimeOrNow) -> SystemTime {
@@ -202,10 +80,6 @@ fn send_done(result: Result<(), Errno>, reply: ReplyEmpty) {
 }
 
 impl Filesystem for Kernel {
-    fn init(&mut self, _: &Request, _: &mut KernelConfig) -> io::Result<()> {
-        Ok(())
-    }
-
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let mut state = self.state();
         let found = state.tree.find(parent.0, name);

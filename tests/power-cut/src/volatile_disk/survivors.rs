@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::{collections::BTreeMap, ffi::OsString, fs, io, path::Path, sync::Arc};
 
-use super::tree::Attributes;
+use super::node::Attributes;
 
 /// A file or a directory that a restart finds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use fuser::Errno;
 use super::{
     content::Content,
     entries::{self, Directories, Entries, EntryChange, Number, Slot},
+    node::{Attributes, Body, Node},
     power_loss::PowerLoss,
     survivors::{Survivor, SurvivorBody},
 };
@@ -24,68 +25,6 @@ pub(crate) const ROOT: Number = 1;
 
 /// Unreachable nodes are dropped once per so many removals and syncs.
 const SWEEP_EVERY: u32 = 64;
-
-/// What `chmod`, `chown` and `utimes` change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Attributes {
-    /// Permission bits.
-    pub(crate) mode: u16,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) accessed: SystemTime,
-    pub(crate) modified: SystemTime,
-    pub(crate) changed: SystemTime,
-}
-
-impl Attributes {
-    /// Attributes of something that comes into being now.
-    pub(crate) fn new(mode: u32, uid: u32, gid: u32) -> Self {
-        let now = SystemTime::now();
-        Self {
-            mode: (mode & 0o7777) as u16,
-            uid,
-            gid,
-            accessed: now,
-            modified: now,
-            changed: now,
-        }
-    }
-
-    fn touch(&mut self) {
-        self.modified = SystemTime::now();
-        self.changed = self.modified;
-    }
-}
-
-#[derive(Debug)]
-pub(crate) enum Body {
-    File(Content),
-    Directory { volatile: Entries, durable: Entries },
-}
-
-#[derive(Debug)]
-pub(crate) struct Node {
-    pub(crate) body: Body,
-    pub(crate) attributes: Attributes,
-    durable_attributes: Attributes,
-    /// How often the kernel has looked the node up and not forgotten it; it
-    /// holds every open file and every mapping of it.
-    lookups: u64,
-    /// Whether a name leads to the node.
-    pub(crate) linked: bool,
-}
-
-impl Node {
-    fn new(body: Body, attributes: Attributes) -> Self {
-        Self {
-            body,
-            attributes,
-            durable_attributes: attributes,
-            lookups: 0,
-            linked: true,
-        }
-    }
-}
 
 /// All nodes of a disk.
 #[derive(Debug)]
@@ -408,117 +347,4 @@ fn slot(directory: Number, name: &OsStr) -> Slot {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Create(usize, u8, bool),
-        Remove(usize, u8, bool),
-        Rename(usize, u8, usize, u8),
-        Sync(usize),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let one = prop_oneof![
-            (0..4_usize, 0..3_u8, any::<bool>()).prop_map(|(d, n, f)| Step::Create(d, n, f)),
-            (0..4_usize, 0..3_u8, any::<bool>()).prop_map(|(d, n, f)| Step::Remove(d, n, f)),
-            (0..4_usize, 0..3_u8, 0..4_usize, 0..3_u8)
-                .prop_map(|(d, n, e, m)| Step::Rename(d, n, e, m)),
-            (0..4_usize).prop_map(Step::Sync),
-        ];
-        proptest::collection::vec(one, 0..60)
-    }
-
-    fn empty() -> Tree {
-        Tree::new(
-            Survivor::directory(Attributes::new(0o755, 0, 0), BTreeMap::new()),
-            2,
-        )
-    }
-
-    /// The root and the first directories in it.
-    fn directory(tree: &Tree, index: usize) -> Number {
-        let in_root = tree.list(ROOT).unwrap().values();
-        let mut all = in_root.filter(|number| tree.list(**number).is_ok());
-        match index {
-            0 => ROOT,
-            _ => all.nth(index - 1).copied().unwrap_or(ROOT),
-        }
-    }
-
-    fn run(steps: &[Step]) -> Tree {
-        let mut tree = empty();
-        let name = |n: &u8| OsString::from(n.to_string());
-        for step in steps {
-            // A step that is refused (no such file, not empty) changes nothing.
-            let _refused = match step {
-                Step::Create(d, n, is_directory) => {
-                    let (d, attributes) = (directory(&tree, *d), Attributes::new(0o644, 0, 0));
-                    tree.create(d, &name(n), *is_directory, attributes)
-                        .map(drop)
-                }
-                Step::Remove(d, n, is_directory) => {
-                    tree.remove(directory(&tree, *d), &name(n), *is_directory)
-                }
-                Step::Rename(d, n, e, m) => {
-                    let (d, e) = (directory(&tree, *d), directory(&tree, *e));
-                    // The kernel refuses to move a directory into itself.
-                    match tree.find(d, &name(n)) {
-                        Ok(node) if node == e => Ok(()),
-                        _ => tree.rename((d, &name(n)), (e, &name(m)), false),
-                    }
-                }
-                Step::Sync(d) => tree.sync(directory(&tree, *d), false),
-            };
-        }
-        tree
-    }
-
-    fn names(survivor: &Survivor, path: &str, into: &mut BTreeSet<String>) {
-        into.insert(path.to_owned());
-        if let SurvivorBody::Directory(children) = &survivor.body {
-            for (name, child) in children {
-                names(child, &format!("{path}/{}", name.display()), into);
-            }
-        }
-    }
-
-    fn visible(tree: &Tree, number: Number, path: &str, into: &mut BTreeSet<String>) {
-        into.insert(path.to_owned());
-        if let Ok(entries) = tree.list(number) {
-            for (name, child) in entries {
-                visible(tree, *child, &format!("{path}/{}", name.display()), into);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn when_all_directories_are_synced_every_power_loss_leaves_what_was_visible(
-            steps in steps(),
-            seed: u64,
-        ) {
-            let mut tree = run(&steps);
-            for number in tree.numbers() {
-                tree.sync(number, false).unwrap();
-            }
-            let (mut left, mut seen) = (BTreeSet::new(), BTreeSet::new());
-            names(&tree.after(PowerLoss::Partial(seed)), "", &mut left);
-            visible(&tree, ROOT, "", &mut seen);
-            prop_assert_eq!(left, seen);
-            prop_assert!(tree.unsynced.is_empty());
-        }
-
-        #[test]
-        fn a_sweep_changes_no_outcome(steps in steps(), seed: u64) {
-            let mut tree = run(&steps);
-            let loss = PowerLoss::Partial(seed);
-            let before = tree.after(loss);
-            tree.sweep();
-            prop_assert_eq!(before, tree.after(loss));
-        }
-    }
-}
+mod tests;

@@ -21,7 +21,7 @@ fn an_unsynced_write_is_lost_and_a_synced_one_stays() {
     fs::write(&path, b"not synced at all").unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"not synced at all");
 
-    scratch.disk.cut(PowerLoss::Total);
+    scratch.disk.cut(PowerLoss::Total).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"synced");
 }
 
@@ -32,7 +32,7 @@ fn a_file_whose_name_is_durable_but_whose_bytes_are_not_is_empty() {
     fs::write(&path, b"bytes").unwrap();
     sync_directory(scratch.disk.path());
 
-    scratch.disk.cut(PowerLoss::Total);
+    scratch.disk.cut(PowerLoss::Total).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"");
 }
 
@@ -42,7 +42,7 @@ fn a_file_whose_bytes_are_durable_but_whose_name_is_not_is_gone() {
     let path = scratch.at("file");
     write_synced(&path, b"bytes");
 
-    scratch.disk.cut(PowerLoss::Total);
+    scratch.disk.cut(PowerLoss::Total).unwrap();
     assert!(!path.exists());
 }
 
@@ -97,7 +97,7 @@ fn everything_that_was_open_answers_an_error_after_the_cut() {
     // The kernel has the bytes in its page cache now.
     assert_eq!(reader.read(&mut [0; 100]).unwrap(), 100);
 
-    scratch.disk.cut(PowerLoss::Total);
+    scratch.disk.cut(PowerLoss::Total).unwrap();
     let error = reader
         .seek(SeekFrom::Start(0))
         .and_then(|_| reader.read(&mut [0; 100]));
@@ -116,7 +116,7 @@ fn the_disk_can_be_cut_again_and_again() {
         write_synced(&path, &[round; 5000]);
         sync_directory(scratch.disk.path());
         fs::write(scratch.at("lost"), [round; 5000]).unwrap();
-        scratch.disk.cut(PowerLoss::Total);
+        scratch.disk.cut(PowerLoss::Total).unwrap();
         assert!(!scratch.at("lost").exists());
         assert_eq!(
             fs::read_dir(scratch.disk.path()).unwrap().count(),
@@ -164,7 +164,7 @@ fn an_unsynced_truncation_is_lost() {
         .set_len(3)
         .unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"all");
-    scratch.disk.cut(PowerLoss::Total);
+    scratch.disk.cut(PowerLoss::Total).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"all of it");
 }
 
@@ -217,8 +217,16 @@ fn sixty_four_megabytes_go_in_and_survive_when_synced() {
     file.sync_all().unwrap();
     drop(file);
     sync_directory(scratch.disk.path());
-    scratch.disk.cut(PowerLoss::Total);
+    scratch.disk.cut(PowerLoss::Total).unwrap();
     let left = fs::read(&path).unwrap();
     assert_eq!(left.len(), 1 << 26);
     assert!(left.chunks(1 << 16).all(|left| left == chunk));
+}
+
+#[test]
+fn a_file_beyond_the_memory_of_a_test_is_refused() {
+    let scratch = Scratch::new();
+    let file = File::create(scratch.at("file")).unwrap();
+    let error = file.set_len(1 << 40).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(27));
 }

@@ -1,7 +1,11 @@
 //! `SQLite` on a volatile disk: a database that is known to be right, and the same
 //! one told to be wrong.
 
-use std::path::Path;
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
 
 use landfall_power_cut::volatile_disk::PowerLoss;
 use rusqlite::Connection;
@@ -89,24 +93,67 @@ fn commits_without_synchronisation_are_seen_lost() {
     assert!(kept > 0, "the tool spares nothing that was not synced");
 }
 
+/// A program that commits in a process of its own, and can be killed.
+struct Committer {
+    sqlite: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Committer {
+    fn start(path: &Path) -> Self {
+        let mut command = Command::new("sqlite3");
+        command.arg("-batch").arg(path);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut sqlite = command.spawn().unwrap();
+        let input = sqlite.stdin.take().unwrap();
+        let output = BufReader::new(sqlite.stdout.take().unwrap());
+        let mut committer = Self {
+            sqlite,
+            input,
+            output,
+        };
+        let settings = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 12;
+            CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, filler BLOB);";
+        committer.answer("PRAGMA journal_mode = WAL;");
+        committer.answer(&format!("{settings} SELECT 'ready';"));
+        committer
+    }
+
+    /// Runs statements of which the last gives one line.
+    fn answer(&mut self, statements: &str) -> String {
+        writeln!(self.input, "{statements}").unwrap();
+        let mut line = String::new();
+        while line.trim().is_empty() || line.trim() == "12" {
+            line.clear();
+            assert_ne!(self.output.read_line(&mut line).unwrap(), 0);
+        }
+        line.trim().to_owned()
+    }
+
+    fn commit(&mut self) {
+        let insert = "INSERT INTO t(filler) VALUES (randomblob(3000));";
+        assert_eq!(self.answer(&format!("{insert} SELECT 'done';")), "done");
+    }
+}
+
 #[test]
 fn a_database_goes_on_after_the_cut_on_the_disk_itself() {
     let scratch = Scratch::new();
     let path = scratch.at("metadata.sqlite");
     let mut expected = 0;
     for seed in 0..10 {
-        let database = open(&path, "FULL");
-        let found: i64 = database
-            .query_row("SELECT count(*) FROM t", (), |row| row.get(0))
-            .unwrap();
-        assert_eq!(found, expected, "before seed {seed}");
+        let mut committer = Committer::start(&path);
+        let found = committer.answer("SELECT 'rows ' || count(*) FROM t;");
+        assert_eq!(found, format!("rows {expected}"), "before seed {seed}");
         for _ in 0..5 {
+            committer.commit();
             expected += 1;
-            commit(&database, expected);
         }
-        // Not closed before the cut: closing would checkpoint and sync.
-        scratch.disk.cut(seed);
-        drop(database);
+        // Killed as by the power loss: at its end it would checkpoint and sync.
+        committer.sqlite.kill().unwrap();
+        committer.sqlite.wait().unwrap();
+        scratch.disk.cut(seed).unwrap();
     }
     assert_eq!(recovered(&path), Some(expected));
 }

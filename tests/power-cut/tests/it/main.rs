@@ -4,7 +4,10 @@
 
 mod disk_files;
 mod disk_names;
+mod disk_process;
 mod disk_sqlite;
 mod order;
 mod scratch;
 mod tracer;
+
+landfall_power_cut::volatile_disk_process!();

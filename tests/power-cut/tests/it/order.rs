@@ -33,17 +33,16 @@ fn check(text: &str) -> Result<(), Violation> {
 /// The recorded push without the lines that contain one of the patterns.
 fn without(patterns: &[&str]) -> String {
     let keeps = |line: &&str| !patterns.iter().any(|pattern| line.contains(pattern));
-    PUSH.lines()
-        .filter(keeps)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    PUSH.split_inclusive('\n').filter(keeps).collect()
 }
 
 /// The recorded push with the lines that contain `moved` put before the first
 /// line that contains `before`.
 fn with_moved(moved: &str, before: &str) -> String {
-    let lines = PUSH.lines().filter(|line| line.contains(moved));
-    let lines: String = lines.map(|line| format!("{line}\n")).collect();
+    let lines = PUSH
+        .split_inclusive('\n')
+        .filter(|line| line.contains(moved));
+    let lines: String = lines.collect();
     assert!(!lines.is_empty());
     let rest = without(&[moved]);
     let place = rest

@@ -160,7 +160,10 @@ fn victim() {
 
 #[test]
 fn a_server_dies_with_a_test_that_is_killed() {
+    // Takes what the victim cannot remove.
+    let temporary = tempfile::tempdir().unwrap();
     let mut victim = Command::new(std::env::current_exe().unwrap())
+        .env("TMPDIR", temporary.path())
         .args(["--exact", "tracer::victim", "--ignored", "--nocapture"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

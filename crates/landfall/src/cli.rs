@@ -1,0 +1,256 @@
+//! What can be typed: commands, flags, help with examples.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use landfall_oci::{ImageReference, RepositoryName};
+
+use crate::config;
+
+/// From a build artifact to a running container, in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "landfall", version, propagate_version = true, max_term_width = 80)]
+#[command(after_help = "Examples:
+  landfall serve --data ./data --listen 127.0.0.1:5000
+  LANDFALL_PASSWORD=... landfall repo list
+  landfall image tree acme/web:1.2
+  landfall gc run --dry-run")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the server is reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub(crate) struct Connection {
+    /// The URL of the server
+    #[arg(long, global = true, env = "LANDFALL_SERVER", value_name = "URL")]
+    #[arg(default_value = "http://127.0.0.1:5000")]
+    pub(crate) server: String,
+    /// Whom to log in as
+    #[arg(long, global = true, env = "LANDFALL_USER", value_name = "NAME")]
+    #[arg(default_value = "admin")]
+    pub(crate) user: String,
+    /// The password; better given by the environment
+    #[arg(long, global = true, env = "LANDFALL_PASSWORD", value_name = "PASSWORD")]
+    #[arg(hide_env_values = true)]
+    pub(crate) password: Option<String>,
+    /// How to print what is listed
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+}
+
+/// The forms of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server
+    #[command(after_help = "Examples:
+  landfall serve --data ./data
+  LANDFALL_ADMIN_PASSWORD=secret landfall serve --data ./data --listen 0.0.0.0:5000
+  landfall serve --config /etc/landfall.toml")]
+    Serve,
+    /// Show the settings and where they come from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Repositories
+    #[command(subcommand)]
+    Repo(RepoCommand),
+    /// Images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Garbage collection
+    #[command(subcommand)]
+    Gc(GcCommand),
+    /// Check that every row has its bytes, and all bytes their digest
+    #[command(after_help = "Examples:
+  landfall fsck
+  landfall fsck --repair --output json
+
+Exit status: 0 if all is well, 1 if problems were found.")]
+    Fsck {
+        /// Quarantine what is damaged, so that the next push heals it
+        #[arg(long)]
+        repair: bool,
+        /// Compare sizes only, and read no bytes
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Save the metadata while the server runs
+    #[command(after_help = "Examples:
+  landfall backup landfall.tar
+  landfall backup - | gpg --encrypt > landfall.tar.gpg
+
+Blobs are not in the backup: copy their directory afterwards. What is copied
+after the backup holds all that the backup names.")]
+    Backup {
+        /// The file to write, or `-` for standard output
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Bring saved metadata back, on the server's machine, while it is stopped
+    #[command(after_help = "Example:
+  landfall restore --data /var/lib/landfall landfall.tar")]
+    Restore {
+        /// The file that `landfall backup` wrote
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Replace metadata that is there; the old file is kept beside it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
+    /// Print a script that completes commands in a shell
+    #[command(after_help = "Example:
+  landfall completions bash > /etc/bash_completion.d/landfall")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting with its value and its source
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RepoCommand {
+    /// List repositories and what they hold
+    List,
+    /// Show one repository
+    #[command(after_help = "Example:\n  landfall repo show acme/web")]
+    Show {
+        /// The name, with its account
+        name: RepositoryName,
+    },
+    /// Make an empty repository; a push makes one too
+    #[command(after_help = "Example:\n  landfall repo create acme/web")]
+    Create {
+        /// The name, with its account
+        name: RepositoryName,
+    },
+    /// Delete a repository with everything in it
+    #[command(after_help = "Example:\n  landfall repo delete --yes acme/web")]
+    Delete {
+        /// The name, with its account
+        name: RepositoryName,
+        /// Do it without asking
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImageCommand {
+    /// List the images of a repository
+    #[command(after_help = "Example:\n  landfall image list acme/web --output json")]
+    List {
+        /// The repository
+        name: RepositoryName,
+    },
+    /// Show one image
+    #[command(after_help = "Example:\n  landfall image show acme/web:1.2")]
+    Show {
+        /// The image: `acme/web:1.2` or `acme/web@sha256:...`
+        image: ImageReference,
+    },
+    /// Show an image with its platforms, layers and referrers
+    #[command(after_help = "Example:\n  landfall image tree acme/web:1.2")]
+    Tree {
+        /// The image: `acme/web:1.2` or `acme/web@sha256:...`
+        image: ImageReference,
+    },
+    /// Show how an image was built
+    #[command(after_help = "Example:
+  landfall image history acme/web:1.2 --platform linux/arm64")]
+    History {
+        /// The image: `acme/web:1.2` or `acme/web@sha256:...`
+        image: ImageReference,
+        /// The image of an index
+        #[arg(long, value_name = "OS/ARCH")]
+        platform: Option<String>,
+    },
+    /// Delete an image
+    #[command(after_help = "Examples:
+  landfall image delete acme/web:1.2
+  landfall image delete --purge acme/web@sha256:...
+
+A tag takes its image along when nothing else holds that one, and an index
+takes along the images that only it held.")]
+    Delete {
+        /// The image: `acme/web:1.2` or `acme/web@sha256:...`
+        image: ImageReference,
+        /// Let its blobs go with the next collection, without a time to undo
+        #[arg(long)]
+        purge: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GcCommand {
+    /// Collect now what nobody needs any more, while everything goes on
+    #[command(after_help = "Examples:
+  landfall gc run --dry-run
+  landfall gc run --grace 0s")]
+    Run {
+        /// Only tell what would go
+        #[arg(long)]
+        dry_run: bool,
+        /// Keep what was just uploaded or deleted only this long, instead of as
+        /// the settings say; pushes under way may have to send a layer again
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        grace: Option<Duration>,
+    },
+    /// List the last runs
+    List,
+}
+
+/// A time as people write it: `90s`, `1h 30m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "a time such as `90s`, `5m` or `1h` is expected".to_owned())?;
+    Duration::try_from(span).map_err(|_| "a time that is not negative is expected".to_owned())
+}
+
+/// The command line, with the settings of the server as flags where they
+/// belong.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+        .mut_subcommand("serve", |serve| serve.args(config::args()))
+        .mut_subcommand("restore", |restore| restore.args(config::args()))
+        .mut_subcommand("config", |config| {
+            config.mut_subcommand("show", |show| show.args(config::args()))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
+        assert!(duration("-5s").is_err());
+        assert!(duration("soon").is_err());
+    }
+}

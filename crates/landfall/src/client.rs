@@ -1,0 +1,126 @@
+//! The HTTP client of the commands.
+
+use anyhow::{Context, Result, bail};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde_json::Value;
+
+use crate::cli::Connection;
+
+/// A server and how to log in.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    user: String,
+    password: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(connection: &Connection) -> Result<Self> {
+        let server = &connection.server;
+        let server =
+            if server.contains("://") { server.clone() } else { format!("http://{server}") };
+        let base = Url::parse(&server).with_context(|| format!("`{server}` is no URL"))?;
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .build()?;
+        let (user, password) = (connection.user.clone(), connection.password.clone());
+        Ok(Self { http, base, user, password })
+    }
+
+    /// Sends a request to `/api/v1/<segments>` and gives the answer, which is
+    /// a success.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Response> {
+        let mut url = self.base.clone();
+        // Each is one segment, whatever is in it.
+        let encoded = segments.iter().map(|text| {
+            let text = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+            text.replace("%3A", ":").replace("%2D", "-")
+        });
+        url.set_path(&format!("/api/v1/{}", encoded.collect::<Vec<_>>().join("/")));
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url);
+        if let Some(password) = &self.password {
+            request = request.basic_auth(&self.user, Some(password));
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| {
+            let unreachable = error.is_connect();
+            let error = anyhow::Error::new(error.without_url());
+            if unreachable {
+                error.context(format!(
+                    "no server answers at {}; start one with `landfall serve`, or name another \
+                     with `--server`",
+                    self.base
+                ))
+            } else {
+                error.context(format!("the request to {} failed", self.base))
+            }
+        })?;
+        if response.status().is_success() { Ok(response) } else { self.refused(response).await }
+    }
+
+    async fn refused(&self, response: Response) -> Result<Response> {
+        let status = response.status();
+        let problem: Value = response.json().await.unwrap_or_default();
+        let detail = match problem["detail"].as_str() {
+            Some(detail) => detail.to_owned(),
+            None => format!("the server answered {status}"),
+        };
+        if status == StatusCode::UNAUTHORIZED && self.password.is_none() {
+            bail!("{detail}; give the password in LANDFALL_PASSWORD");
+        }
+        bail!("{detail}");
+    }
+
+    /// Sends a request and reads the JSON of the answer.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value> {
+        let response = self.send(method, segments, query, body).await?;
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        response.json().await.context("the server's answer can't be read")
+    }
+
+    pub(crate) async fn get(&self, segments: &[&str]) -> Result<Value> {
+        self.call(Method::GET, segments, &[], None).await
+    }
+
+    /// Every item of a listing, page by page.
+    pub(crate) async fn list(&self, segments: &[&str]) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut last = None::<String>;
+        loop {
+            let mut query = vec![("limit", "1000")];
+            if let Some(last) = &last {
+                query.push(("last", last));
+            }
+            let mut page = self.call(Method::GET, segments, &query, None).await?;
+            match page["items"].take() {
+                Value::Array(more) => items.extend(more),
+                _ => bail!("the server's answer is no listing"),
+            }
+            match page["next"].take() {
+                Value::String(next) => last = Some(next),
+                _ => return Ok(items),
+            }
+        }
+    }
+}

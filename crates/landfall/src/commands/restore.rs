@@ -1,0 +1,95 @@
+//! `landfall restore`: on the server's machine, while the server is stopped.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use landfall_server::api::{DESCRIPTION, Description, FORMAT, METADATA};
+
+use crate::{
+    config::{Config, DatabaseUrl},
+    output,
+    serve::{self, DataLock},
+};
+
+/// The description is this long at the most, in bytes.
+const LONGEST_DESCRIPTION: u64 = 64 * 1024;
+
+pub(super) fn run(config: &Config, file: &Path, force: bool) -> Result<()> {
+    let DatabaseUrl::Sqlite(database) = &config.database.url;
+    fs::create_dir_all(&config.data)
+        .with_context(|| format!("`{}` can't be made", config.data.display()))?;
+    let _lock = DataLock::take(&config.data)?;
+    if database.exists() && !force {
+        bail!(
+            "`{}` is there already; `--force` replaces it and keeps the old file beside it",
+            database.display()
+        );
+    }
+    let restored = database.with_extension("restoring");
+    let description = unpack(file, &restored)
+        .with_context(|| format!("`{}` is no whole backup", file.display()))?;
+    serve::check_database(&restored).context("the backup can't be used")?;
+    let directory = database.parent().unwrap_or(Path::new("."));
+    if database.exists() {
+        set_aside(database)?;
+    }
+    fs::rename(&restored, database)?;
+    File::open(directory)?.sync_all()?;
+    output::line(&format!(
+        "restored the metadata of store {} as of {}; start the server, then run `landfall fsck`",
+        description.store, description.created
+    ));
+    Ok(())
+}
+
+/// Keeps a database, with its write-ahead log, under another name.
+fn set_aside(database: &Path) -> Result<()> {
+    let name = |suffix: &str| {
+        let mut name = database.as_os_str().to_owned();
+        name.push(suffix);
+        name
+    };
+    for part in ["", "-wal", "-shm"] {
+        let old = name(part);
+        if Path::new(&old).exists() {
+            fs::rename(&old, name(&format!(".before-restore{part}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the archive: the description, and the database into a new file.
+fn unpack(file: &Path, to: &Path) -> Result<Description> {
+    let mut archive = tar::Archive::new(File::open(file)?);
+    let mut entries = archive.entries()?;
+    let mut description = None;
+    loop {
+        let Some(entry) = entries.next() else { bail!("the metadata is missing") };
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        if path == Path::new(DESCRIPTION) {
+            ensure!(entry.size() <= LONGEST_DESCRIPTION, "the description is too long");
+            let mut text = String::new();
+            entry.read_to_string(&mut text)?;
+            let read: Description = serde_json::from_str(&text)?;
+            ensure!(
+                read.format <= FORMAT,
+                "it has the form {}, and this Landfall knows {FORMAT}; use a newer one",
+                read.format
+            );
+            description = Some(read);
+        } else if path == Path::new(METADATA) {
+            let description = description.context("the description is missing")?;
+            let size = entry.size();
+            let mut file = File::create(to)?;
+            let copied = io::copy(&mut entry, &mut file)?;
+            ensure!(copied == size, "it breaks off");
+            file.sync_all()?;
+            return Ok(description);
+        }
+    }
+}

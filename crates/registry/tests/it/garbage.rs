@@ -1,0 +1,8 @@
+//! The collector: what it must keep, what it must free, and in which steps.
+
+mod dry_run;
+mod leftovers;
+mod promises;
+mod repositories;
+mod steps;
+mod untagged;

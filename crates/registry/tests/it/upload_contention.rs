@@ -1,0 +1,196 @@
+//! Two requests at once: on one session, and with one content.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use landfall_blobs::{Calls, Operation};
+use landfall_oci::Algorithm;
+use landfall_registry::{Body, Error};
+use tokio::sync::{Notify, oneshot};
+
+use crate::world::{World, body, content, digest, repository};
+
+const NAME: &str = "acme/web";
+
+/// A body that tells when its first bytes were asked for, and ends when it is
+/// told to.
+fn slow_body(
+    bytes: &[u8],
+    begun: oneshot::Sender<()>,
+    end: oneshot::Receiver<()>,
+) -> Body<'static> {
+    let bytes = Bytes::copy_from_slice(bytes);
+    let first = async move {
+        begun.send(()).expect("the test waits");
+        Ok(bytes)
+    };
+    let last = async move {
+        end.await.expect("the test says when");
+        Ok(Bytes::new())
+    };
+    stream::once(first).chain(stream::once(last)).boxed()
+}
+
+#[tokio::test]
+async fn of_two_requests_on_a_session_the_later_wins() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let (begun, has_begun) = oneshot::channel();
+    let (end, ends) = oneshot::channel();
+    let earlier = tokio::spawn({
+        let (registry, name) = (world.registry(), name.clone());
+        let wrong = content(7, 400);
+        async move {
+            let body = slow_body(&wrong, begun, ends);
+            registry.upload_append(&name, id, None, body).await
+        }
+    });
+    has_begun.await.expect("the earlier request writes");
+    let later = world.upload_append(&name, id, None, body(&whole[..300]));
+    assert_eq!(later.await.expect("the later request").received, 300);
+    end.send(()).expect("the earlier request still runs");
+    let earlier = earlier.await.expect("no panic");
+    assert!(
+        matches!(earlier, Err(Error::ChunkOutOfOrder { received: 300 })),
+        "{earlier:?}"
+    );
+    let wanted = digest(&whole);
+    let last = world.upload_finish(&name, id, &wanted, None, body(&whole[300..]));
+    last.await.expect("nothing of the earlier request is in it");
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn a_closing_request_that_was_overtaken_makes_no_blob() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let (begun, has_begun) = oneshot::channel();
+    let (end, ends) = oneshot::channel();
+    let early = content(7, 400);
+    let early_digest = digest(&early);
+    let earlier = tokio::spawn({
+        let (registry, name) = (world.registry(), name.clone());
+        async move {
+            let body = slow_body(&early, begun, ends);
+            registry
+                .upload_finish(&name, id, &early_digest, None, body)
+                .await
+        }
+    });
+    has_begun.await.expect("the earlier request writes");
+    let wanted = digest(&whole);
+    let later = world.upload_finish(&name, id, &wanted, None, body(&whole));
+    later.await.expect("the later request");
+    end.send(()).expect("the earlier request still runs");
+    let earlier = earlier.await.expect("no panic");
+    assert!(
+        matches!(earlier, Err(Error::UploadUnknown)),
+        "the session has ended: {earlier:?}"
+    );
+    assert!(!world.holds(&name, &early_digest).await);
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+    world.drains().await;
+}
+
+/// Makes the calls of `operation` wait, and returns the bell that lets them
+/// go on, and the one that rings when one waits.
+fn held(world: &World, operation: Operation) -> (Arc<Notify>, Arc<Notify>) {
+    let (go, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hook = (Arc::clone(&go), Arc::clone(&waits));
+    world.store.stall(operation, Calls::All, move |_| {
+        let (go, waits) = (Arc::clone(&hook.0), Arc::clone(&hook.1));
+        Box::pin(async move {
+            waits.notify_one();
+            go.notified().await;
+        })
+    });
+    (go, waits)
+}
+
+#[tokio::test]
+async fn a_cancelled_session_makes_no_blob_of_the_request_that_still_runs() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let (go, waits) = held(&world, Operation::Promote);
+    let wanted = digest(&whole);
+    let closing = tokio::spawn({
+        let (registry, name, whole) = (world.registry(), name.clone(), whole.clone());
+        async move {
+            registry
+                .upload_finish(&name, id, &wanted, None, body(&whole))
+                .await
+        }
+    });
+    waits.notified().await;
+    world.upload_cancel(&name, id).await.expect("cancelled");
+    go.notify_one();
+    let closing = closing.await.expect("no panic");
+    assert!(matches!(closing, Err(Error::UploadUnknown)), "{closing:?}");
+    assert!(!world.holds(&name, &wanted).await);
+    world.drains().await;
+}
+
+#[tokio::test]
+async fn an_upload_never_waits_for_another_of_the_same_content() {
+    let world = World::new().await;
+    let (name, other, whole) = (repository(NAME), repository("else/where"), content(1, 600));
+    let (go, waits) = held(&world, Operation::Promote);
+    let wanted = digest(&whole);
+    let slow = tokio::spawn({
+        let (registry, name, whole) = (world.registry(), name.clone(), whole.clone());
+        let account = world.account;
+        async move {
+            registry
+                .blob_push(&name, account, &wanted, body(&whole))
+                .await
+        }
+    });
+    waits.notified().await;
+    world.store.heal();
+    world.push(&other, &whole).await;
+    assert!(!world.holds(&name, &wanted).await);
+    go.notify_one();
+    slow.await.expect("no panic").expect("taken as well");
+    for name in [&name, &other] {
+        assert_eq!(world.read(name, &wanted).await.expect("bytes"), whole);
+    }
+    assert_eq!(world.count("select count(*) from blob").await, 1);
+    assert_eq!(world.count("select count(*) from trash").await, 1);
+    world.files_are_those_of_the_rows().await;
+    world.collect().await;
+    assert_eq!(world.files("blobs").len(), 1, "stored once");
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn bytes_that_are_to_be_deleted_become_no_blob() {
+    // A session that lay still for longer than files may be without a row: the
+    // sweep for orphans comes between the move of the bytes and the commit.
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let part = world.upload_append(&name, id, None, body(&whole));
+    part.await.expect("a part");
+    let wanted = digest(&whole);
+    let hex = wanted.hex();
+    let location = format!("sha256/{}/{hex}.{id}", &hex[..2]);
+    world
+        .change(&format!("insert into trash values ('{location}', 600, 0)"))
+        .await;
+    let closed = world.upload_finish(&name, id, &wanted, None, body(&[]));
+    let closed = closed.await;
+    assert!(matches!(closed, Err(Error::UploadUnknown)), "{closed:?}");
+    assert!(!world.holds(&name, &wanted).await);
+    world.tables_agree().await;
+    world.push(&name, &whole).await;
+    world.collect().await;
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
