@@ -40,10 +40,15 @@ pub trait BlobStore: Send + Sync + Debug {
         hasher: Hasher,
     ) -> Result<Box<dyn Staging>, Error>;
 
-    /// Moves the staged bytes, which [`Staging::finish`] made durable, to a
-    /// location of their own. `digest` is that of the bytes; the caller has
-    /// compared it. A second call with the same arguments returns the same
-    /// location; [`Error::Lost`] if there are no staged bytes.
+    /// Moves the staged bytes, which [`Staging::finish`] or
+    /// [`Staging::suspend`] made durable, to a location of their own. `digest`
+    /// is that of the bytes; the caller has compared it. A second call with the
+    /// same arguments returns the same location; [`Error::Lost`] if there are
+    /// no staged bytes, [`Error::Superseded`] while somebody writes them.
+    ///
+    /// The location counts only if no other request has finished the upload
+    /// meanwhile, with other bytes. The store can't know that; the caller
+    /// commits the location by the token of its upload session, or not at all.
     async fn promote(&self, upload: UploadId, digest: &Digest) -> Result<Location, Error>;
 
     /// Throws the staged bytes of `upload` away. Does nothing if there are

@@ -60,7 +60,10 @@ impl Database {
 
     /// Runs `work` on a snapshot of the database, on the calling thread: for
     /// point look-ups, which cost less than a hop to another thread.
-    #[expect(clippy::unused_async, reason = "a database over a network will wait here")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a database over a network will wait here"
+    )]
     pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&ReadTransaction<'_>) -> Result<T, E> + Send + 'static,

@@ -73,7 +73,9 @@ impl<'c> ReadTransaction<'c> {
 
 impl<'c> WriteTransaction<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { read: ReadTransaction::new(connection) }
+        Self {
+            read: ReadTransaction::new(connection),
+        }
     }
 
     /// Runs a statement and answers how many rows it changed.
@@ -90,14 +92,12 @@ impl<'c> WriteTransaction<'c> {
 
     /// The clause that locks the selected rows and passes over rows that
     /// somebody else holds. SQLite has one writer, so there it is empty.
-    #[expect(clippy::unused_self, reason = "a database with several writers answers otherwise")]
     pub fn skip_locked(&self) -> &'static str {
         ""
     }
 
     /// The clause that locks the selected rows against change until the end of
     /// the transaction. SQLite has one writer, so there it is empty.
-    #[expect(clippy::unused_self, reason = "a database with several writers answers otherwise")]
     pub fn for_update(&self) -> &'static str {
         ""
     }

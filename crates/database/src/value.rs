@@ -178,7 +178,9 @@ macro_rules! params {
 
 /// `?3, ?4, ?5` for `placeholders(3, 3)`: the places of a list of parameters.
 pub fn placeholders(first: usize, count: usize) -> String {
-    let places: Vec<_> = (first..first + count).map(|place| format!("?{place}")).collect();
+    let places: Vec<_> = (first..first + count)
+        .map(|place| format!("?{place}"))
+        .collect();
     places.join(", ")
 }
 
@@ -189,7 +191,11 @@ impl Row<'_> {
     /// The value of a column, counted from 0.
     pub fn get<T: FromValue>(&self, column: usize) -> Result<T> {
         let stored = self.0.get_ref(column)?;
-        let wrong = |found: String| Error::Column { column, expected: T::EXPECTED, found };
+        let wrong = |found: String| Error::Column {
+            column,
+            expected: T::EXPECTED,
+            found,
+        };
         let value = match stored {
             ValueRef::Null => Value::Null,
             ValueRef::Integer(number) => Value::Integer(number),

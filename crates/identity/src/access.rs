@@ -63,11 +63,16 @@ pub struct Caller {
 
 impl Caller {
     /// Somebody who did not say who they are.
-    pub const ANONYMOUS: Self = Self { principal: None, scope: ScopeLimit::Whole };
+    pub const ANONYMOUS: Self = Self {
+        principal: None,
+        scope: ScopeLimit::Whole,
+    };
 
     /// The name of the principal, or `anonymous`.
     pub fn name(&self) -> &str {
-        self.principal.as_ref().map_or("anonymous", |principal| &principal.name)
+        self.principal
+            .as_ref()
+            .map_or("anonymous", |principal| &principal.name)
     }
 }
 
@@ -119,15 +124,22 @@ impl Identity {
                     "*" => [Action::Pull, Action::Push, Action::Delete]
                         .iter()
                         .all(|action| allowed(*action, Resource::Repository(&name))),
-                    asked => [Action::Pull, Action::Push, Action::Delete].iter().any(|action| {
-                        action.as_str() == asked && allowed(*action, Resource::Repository(&name))
-                    }),
+                    asked => [Action::Pull, Action::Push, Action::Delete]
+                        .iter()
+                        .any(|action| {
+                            action.as_str() == asked
+                                && allowed(*action, Resource::Repository(&name))
+                        }),
                 })
             }
             "registry" => Box::new(|_| allowed(Action::Administer, Resource::Registry)),
             _ => return None,
         };
-        let actions: Vec<_> = scope.actions.into_iter().filter(|asked| may(asked)).collect();
+        let actions: Vec<_> = scope
+            .actions
+            .into_iter()
+            .filter(|asked| may(asked))
+            .collect();
         (!actions.is_empty()).then_some(Scope { actions, ..scope })
     }
 }

@@ -11,12 +11,18 @@ impl Identity {
     pub async fn account_ensure(&self, repository: &RepositoryName) -> Result<AccountId, Error> {
         let name = repository.account().to_string();
         let wanted = name.clone();
-        let found = self.database.read(move |tx| store::account_find(tx, &wanted)).await?;
+        let found = self
+            .database
+            .read(move |tx| store::account_find(tx, &wanted))
+            .await?;
         if let Some(account) = found {
             return Ok(account);
         }
         let now = self.clock.now();
         let id = AccountId::new_at(now.unix_micros());
-        Ok(self.database.write(move |tx| store::account_insert(tx, id, &name, now)).await?)
+        Ok(self
+            .database
+            .write(move |tx| store::account_insert(tx, id, &name, now))
+            .await?)
     }
 }

@@ -79,7 +79,13 @@ impl Identity {
         settings: Settings,
     ) -> Result<Self, Error> {
         let tokens = token::Tokens::open(keys, store, settings.token_lifetime)?;
-        Ok(Self { database, clock, settings, passwords: password::Passwords::new(), tokens })
+        Ok(Self {
+            database,
+            clock,
+            settings,
+            passwords: password::Passwords::new(),
+            tokens,
+        })
     }
 
     /// The name of this registry in its tokens: the `service` of the token

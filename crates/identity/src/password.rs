@@ -37,7 +37,10 @@ pub(crate) struct Passwords {
 impl Passwords {
     pub(crate) fn new() -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>());
-        Self { key, verified: Cache::new(REMEMBERED) }
+        Self {
+            key,
+            verified: Cache::new(REMEMBERED),
+        }
     }
 
     fn fingerprint(&self, name: &str, password: &str, stored: &str) -> [u8; 32] {
@@ -55,12 +58,17 @@ impl Passwords {
 impl Identity {
     /// The caller that this name and password prove.
     pub async fn caller_by_password(&self, name: &str, password: &Secret) -> Result<Caller, Error> {
-        let wrong = Error::Unauthenticated { reason: "unknown name or wrong password" };
+        let wrong = Error::Unauthenticated {
+            reason: "unknown name or wrong password",
+        };
         if password.reveal().len() > LONGEST || name.len() > LONGEST {
             return Err(wrong);
         }
         let wanted = name.to_owned();
-        let found = self.database.read(move |tx| store::administrator_find(tx, &wanted)).await?;
+        let found = self
+            .database
+            .read(move |tx| store::administrator_find(tx, &wanted))
+            .await?;
         let Some((principal, stored)) = found else {
             // As slow as a wrong password: the time must not tell who exists.
             verify(password.clone(), NOBODY.clone()).await?;
@@ -75,20 +83,29 @@ impl Identity {
             }
             self.passwords.verified.insert(fingerprint, now);
         }
-        Ok(Caller { principal: Some(principal), scope: ScopeLimit::Whole })
+        Ok(Caller {
+            principal: Some(principal),
+            scope: ScopeLimit::Whole,
+        })
     }
 }
 
 /// The hash of a password that nobody has.
 static NOBODY: LazyLock<String> = LazyLock::new(|| {
-    hash_here(&rand::random::<[u8; 16]>().map(|byte| char::from(b'a' + byte % 26)).iter().collect::<String>())
-        .unwrap_or_default()
+    hash_here(
+        &rand::random::<[u8; 16]>()
+            .map(|byte| char::from(b'a' + byte % 26))
+            .iter()
+            .collect::<String>(),
+    )
+    .unwrap_or_default()
 });
 
 fn hash_here(password: &str) -> Result<String, Error> {
     let salt = rand::random::<[u8; 16]>();
     let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt);
-    hash.map(|hash: PasswordHash| hash.to_string()).map_err(|e| Error::Password(e.to_string()))
+    hash.map(|hash: PasswordHash| hash.to_string())
+        .map_err(|e| Error::Password(e.to_string()))
 }
 
 /// The PHC string of the password's hash, under a new salt.
@@ -100,7 +117,9 @@ pub(crate) async fn hash(password: Secret) -> Result<String, Error> {
 pub(crate) async fn verify(password: Secret, hash: String) -> Result<bool, Error> {
     off_thread(move || {
         let hash = PasswordHash::new(&hash).map_err(|e| Error::Password(e.to_string()))?;
-        Ok(Argon2::default().verify_password(password.reveal().as_bytes(), &hash).is_ok())
+        Ok(Argon2::default()
+            .verify_password(password.reveal().as_bytes(), &hash)
+            .is_ok())
     })
     .await
 }
@@ -121,7 +140,9 @@ async fn off_thread<T: Send + 'static>(
 pub(crate) fn made_up() -> Secret {
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
     let random = rand::random::<[u8; 24]>();
-    let text: String =
-        random.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect();
+    let text: String = random
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect();
     Secret::new(text)
 }

@@ -36,7 +36,9 @@ impl FromStr for Scope {
     type Err = InvalidScope;
 
     fn from_str(text: &str) -> Result<Self, InvalidScope> {
-        let invalid = || InvalidScope { given: text.chars().take(64).collect() };
+        let invalid = || InvalidScope {
+            given: text.chars().take(64).collect(),
+        };
         if text.len() > LONGEST {
             return Err(invalid());
         }
@@ -60,7 +62,11 @@ impl Scope {
             Resource::Repository(name) => self.kind == "repository" && self.name == name.as_str(),
             Resource::Registry => self.kind == "registry",
         };
-        named && self.actions.iter().any(|each| each == action.as_str() || each == "*")
+        named
+            && self
+                .actions
+                .iter()
+                .any(|each| each == action.as_str() || each == "*")
     }
 }
 
@@ -89,7 +95,10 @@ mod tests {
     #[test]
     fn a_scope_covers_its_own_repository_and_actions_only() {
         let scope: Scope = "repository:acme/web:pull".parse().expect("scope");
-        let (web, other) = ("acme/web".parse().expect("name"), "acme/other".parse().expect("name"));
+        let (web, other) = (
+            "acme/web".parse().expect("name"),
+            "acme/other".parse().expect("name"),
+        );
         assert!(scope.covers(Action::Pull, Resource::Repository(&web)));
         assert!(!scope.covers(Action::Push, Resource::Repository(&web)));
         assert!(!scope.covers(Action::Pull, Resource::Repository(&other)));
@@ -98,7 +107,13 @@ mod tests {
 
     #[test]
     fn a_text_without_its_three_parts_is_refused() {
-        for text in ["", "repository", "repository:name", ":name:pull", "repository::pull"] {
+        for text in [
+            "",
+            "repository",
+            "repository:name",
+            ":name:pull",
+            "repository::pull",
+        ] {
             assert!(text.parse::<Scope>().is_err(), "{text:?} was read");
         }
     }

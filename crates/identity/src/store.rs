@@ -1,7 +1,9 @@
 //! The tables of identities.
 
 use landfall_clock::Timestamp;
-use landfall_database::{Migration, MigrationSet, ReadTransaction, Result, WriteTransaction, params};
+use landfall_database::{
+    Migration, MigrationSet, ReadTransaction, Result, WriteTransaction, params,
+};
 use landfall_ids::{AccountId, PrincipalId};
 
 use crate::Principal;
@@ -29,7 +31,11 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
 };
 
 pub(crate) fn account_find(tx: &ReadTransaction<'_>, name: &str) -> Result<Option<AccountId>> {
-    tx.first("select id from account where name = ?1", params![name], |row| row.get(0))
+    tx.first(
+        "select id from account where name = ?1",
+        params![name],
+        |row| row.get(0),
+    )
 }
 
 pub(crate) fn account_insert(
@@ -69,7 +75,12 @@ pub(crate) fn principal_find(
 }
 
 fn principal(row: &landfall_database::Row<'_>, administrator: bool) -> Result<Principal> {
-    Ok(Principal { id: row.get(0)?, account: row.get(1)?, name: row.get(2)?, administrator })
+    Ok(Principal {
+        id: row.get(0)?,
+        account: row.get(1)?,
+        name: row.get(2)?,
+        administrator,
+    })
 }
 
 pub(crate) fn administrator_exists(tx: &ReadTransaction<'_>) -> Result<bool> {
@@ -85,7 +96,13 @@ pub(crate) fn administrator_insert(
     tx.execute(
         "insert into principal(id, account, name, administrator, password, created)
          values (?1, ?2, ?3, 1, ?4, ?5)",
-        params![principal.id, principal.account, principal.name, password, now],
+        params![
+            principal.id,
+            principal.account,
+            principal.name,
+            password,
+            now
+        ],
     )?;
     Ok(())
 }

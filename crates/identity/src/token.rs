@@ -68,7 +68,10 @@ pub(crate) struct Tokens {
 impl Tokens {
     pub(crate) fn open(keys: &Path, store: StoreId, lifetime: Duration) -> Result<Self, Error> {
         let path = keys.join(KEY_FILE);
-        let unusable = |reason: String| Error::Key { path: path.display().to_string(), reason };
+        let unusable = |reason: String| Error::Key {
+            path: path.display().to_string(),
+            reason,
+        };
         let pkcs8 = match fs::read(&path) {
             Ok(pkcs8) => pkcs8,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -86,8 +89,10 @@ impl Tokens {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&service]);
         validation.set_audience(&[&service]);
-        validation.required_spec_claims =
-            ["iss", "aud", "exp", "nbf", "sub"].map(str::to_owned).into_iter().collect::<HashSet<_>>();
+        validation.required_spec_claims = ["iss", "aud", "exp", "nbf", "sub"]
+            .map(str::to_owned)
+            .into_iter()
+            .collect::<HashSet<_>>();
         // The clock is ours, and is asked below: the library reads another.
         validation.validate_exp = false;
         validation.validate_nbf = false;
@@ -112,18 +117,16 @@ impl Tokens {
         }
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let claims = match self.verified.get(&hash) {
-            Some(claims) => claims,
-            None => {
-                let decoded =
-                    jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
-                        .map_err(|error| {
-                            tracing::debug!(%error, "a bearer token was refused");
-                            refused("the token does not verify")
-                        })?;
-                self.verified.insert(hash, decoded.claims.clone());
-                decoded.claims
-            }
+        let claims = if let Some(claims) = self.verified.get(&hash) {
+            claims
+        } else {
+            let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation)
+                .map_err(|error| {
+                    tracing::debug!(%error, "a bearer token was refused");
+                    refused("the token does not verify")
+                })?;
+            self.verified.insert(hash, decoded.claims.clone());
+            decoded.claims
         };
         let now = now.unix_seconds();
         if now >= claims.exp {
@@ -143,15 +146,33 @@ impl Identity {
         let claims = Claims {
             iss: self.tokens.service.clone(),
             aud: self.tokens.service.clone(),
-            sub: caller.principal.as_ref().map(|p| p.id.to_string()).unwrap_or_default(),
+            sub: caller
+                .principal
+                .as_ref()
+                .map(|p| p.id.to_string())
+                .unwrap_or_default(),
             iat: now.unix_seconds(),
             nbf: now.unix_seconds(),
             exp: (now + self.tokens.lifetime).unix_seconds(),
-            access: asked.into_iter().filter_map(|scope| self.reduce(caller, scope)).collect(),
+            access: asked
+                .into_iter()
+                .filter_map(|scope| self.reduce(caller, scope))
+                .collect(),
         };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &self.tokens.signing)
-            .map_err(|error| Error::Key { path: KEY_FILE.to_owned(), reason: error.to_string() })?;
-        Ok(IssuedToken { token: Secret::new(token), issued: now, lifetime: self.tokens.lifetime })
+        let token = jsonwebtoken::encode(
+            &Header::new(Algorithm::EdDSA),
+            &claims,
+            &self.tokens.signing,
+        )
+        .map_err(|error| Error::Key {
+            path: KEY_FILE.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(IssuedToken {
+            token: Secret::new(token),
+            issued: now,
+            lifetime: self.tokens.lifetime,
+        })
     }
 
     /// The caller that this bearer token proves.
@@ -160,12 +181,22 @@ impl Identity {
         let principal = if claims.sub.is_empty() {
             None
         } else {
-            let gone = Error::Unauthenticated { reason: "the principal of the token is gone" };
-            let Ok(id) = claims.sub.parse::<PrincipalId>() else { return Err(gone) };
-            let found = self.database.read(move |tx| store::principal_find(tx, id)).await?;
+            let gone = Error::Unauthenticated {
+                reason: "the principal of the token is gone",
+            };
+            let Ok(id) = claims.sub.parse::<PrincipalId>() else {
+                return Err(gone);
+            };
+            let found = self
+                .database
+                .read(move |tx| store::principal_find(tx, id))
+                .await?;
             Some(found.ok_or(gone)?)
         };
-        Ok(Caller { principal, scope: ScopeLimit::Only(claims.access) })
+        Ok(Caller {
+            principal,
+            scope: ScopeLimit::Only(claims.access),
+        })
     }
 }
 
@@ -174,8 +205,12 @@ impl Identity {
 fn write_durably(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     let partial = path.with_extension("partial");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;

@@ -54,7 +54,10 @@ impl<K: Kind> Id<K> {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidId> {
         Uuid::from_slice(bytes)
             .map(|uuid| Self(uuid, PhantomData))
-            .map_err(|_| InvalidId { kind: K::NAME, given: format!("{} bytes", bytes.len()) })
+            .map_err(|_| InvalidId {
+                kind: K::NAME,
+                given: format!("{} bytes", bytes.len()),
+            })
     }
 }
 
@@ -64,7 +67,10 @@ impl<K: Kind> FromStr for Id<K> {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         Uuid::try_parse(text)
             .map(|uuid| Self(uuid, PhantomData))
-            .map_err(|_| InvalidId { kind: K::NAME, given: text.chars().take(64).collect() })
+            .map_err(|_| InvalidId {
+                kind: K::NAME,
+                given: text.chars().take(64).collect(),
+            })
     }
 }
 
@@ -115,7 +121,9 @@ impl<K> Serialize for Id<K> {
 }
 impl<'de, K: Kind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -157,7 +165,10 @@ mod tests {
     #[test]
     fn a_wrong_text_is_refused_with_its_kind() {
         let error = "nonsense".parse::<RepositoryId>().expect_err("no UUID");
-        assert_eq!(error.to_string(), "`nonsense` is no repository identifier: a UUID is expected");
+        assert_eq!(
+            error.to_string(),
+            "`nonsense` is no repository identifier: a UUID is expected"
+        );
     }
 
     proptest! {

@@ -17,12 +17,12 @@ use crate::{
 impl Registry {
     /// Takes a tag away. The manifest stays.
     pub async fn tag_delete(&self, name: &RepositoryName, tag: &Tag) -> Result<()> {
-        let (name, tag) = (name.clone(), tag.clone());
+        let (name, tag, now) = (name.clone(), tag.clone(), self.now());
         self.database
             .write(move |tx| {
                 let unknown = || Error::ManifestUnknown(tag.to_string());
                 let repository = repositories::repository_find(tx, &name)?.ok_or_else(unknown)?;
-                tags::tag_delete(tx, repository.id, &tag)?
+                tags::tag_delete(tx, repository.id, &tag, now)?
                     .ok_or_else(unknown)
                     .map(drop)
             })
@@ -101,7 +101,7 @@ impl Registry {
                 let digest = match &reference {
                     Reference::Digest(digest) => *digest,
                     Reference::Tag(tag) => {
-                        let id = tags::tag_delete(tx, repository, tag)?.ok_or_else(unknown)?;
+                        let id = tags::tag_delete(tx, repository, tag, now)?.ok_or_else(unknown)?;
                         if images::image_is_held(tx, id)? {
                             return Ok(Vec::new());
                         }

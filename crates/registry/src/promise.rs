@@ -30,10 +30,13 @@ impl Promise {
     }
 
     /// The `keep_until` up to which a link has expired for a collector that
-    /// grants `grace` instead of the whole promise.
+    /// grants `grace` instead of the whole promise. An answer that the link
+    /// covered without a write was given a promise before its `keep_until`, at
+    /// the latest. No grace at all is granted to nobody.
     pub(crate) fn expired(self, now: Timestamp, grace: Option<Duration>) -> Timestamp {
         match grace {
-            Some(grace) if grace < self.0 => now + (self.0 - grace) * 3 / 2,
+            Some(Duration::ZERO) => self.given(now),
+            Some(grace) if grace < self.0 => now + (self.0 - grace),
             _ => now,
         }
     }
@@ -52,6 +55,17 @@ mod tests {
         assert!(HOUR.is_covered(keep_until, NOW));
         assert!(HOUR.is_covered(keep_until, NOW + Duration::from_mins(30)));
         assert!(!HOUR.is_covered(keep_until, NOW + Duration::from_mins(31)));
+    }
+
+    #[test]
+    fn a_grace_counts_from_the_last_answer_that_was_covered() {
+        let half = Duration::from_mins(30);
+        let keep_until = HOUR.given(NOW);
+        let last_covered = NOW + half;
+        assert!(HOUR.is_covered(keep_until, last_covered));
+        let due = last_covered + half;
+        assert!(keep_until > HOUR.expired(due - Duration::from_micros(1), Some(half)));
+        assert!(keep_until <= HOUR.expired(due, Some(half)));
     }
 
     #[test]

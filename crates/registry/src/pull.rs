@@ -130,7 +130,17 @@ impl Registry {
     }
 
     /// Marks a blob as damaged, if its row still names the same location.
+    ///
+    /// Not if the store has lost its mark: then its disk has gone, or another
+    /// has come, and that is no damage of one blob.
     pub(crate) async fn blob_mark_damaged(&self, blob: &StoredBlob) -> Result<bool> {
+        let mark = self.blobs.store_id().await?;
+        if mark != Some(self.store) {
+            return Err(Error::StoreMismatch(
+                "the blob store does not carry the mark of this store any more; check its disk"
+                    .to_owned(),
+            ));
+        }
         let (digest, location) = (blob.digest, blob.location.clone());
         let marked = self
             .database

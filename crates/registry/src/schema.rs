@@ -17,6 +17,8 @@
 //!   the collector looks at nothing else and never scans the store.
 //! - `trash`: locations that no row names any more, until their bytes are gone.
 //! - `manifest.deleted` hides a manifest; at `purge_due` its references go.
+//!   `held_until` is when it was last pushed, or lost a tag, an index, a
+//!   subject or a pin: the time of a manifest without any counts from there.
 
 use landfall_database::{Migration, MigrationSet};
 
@@ -69,6 +71,7 @@ create table manifest(
   annotations TEXT,
   size BIGINT not null,
   created BIGINT not null,
+  held_until BIGINT not null,
   deleted BIGINT,
   purge_due BIGINT,
   content BYTEA not null,

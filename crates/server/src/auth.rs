@@ -34,12 +34,12 @@ impl From<Error> for Rejection {
 pub(crate) async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Caller, Rejection> {
     let mut sent = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (sent.next(), sent.next()) else {
-        return match headers.contains_key(header::AUTHORIZATION) {
+        if headers.contains_key(header::AUTHORIZATION) {
             // Two credentials in one request: a proxy may have looked at one,
             // and we at the other.
-            true => Err(Rejection::Credentials),
-            false => Ok(Caller::ANONYMOUS),
-        };
+            return Err(Rejection::Credentials);
+        }
+        return Ok(Caller::ANONYMOUS);
     };
     let text = value.to_str().map_err(|_| Rejection::Credentials)?;
     let (scheme, rest) = text.split_once(' ').ok_or(Rejection::Credentials)?;
@@ -60,7 +60,9 @@ pub(crate) async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<C
 
 /// Name and password of the Basic scheme (RFC 7617).
 fn basic(encoded: &str) -> Option<(String, Secret)> {
-    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded).ok()?;
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(encoded)
+        .ok()?;
     let decoded = String::from_utf8(decoded).ok()?;
     let (name, password) = decoded.split_once(':')?;
     Some((name.to_owned(), Secret::new(password)))
@@ -73,7 +75,10 @@ pub(crate) fn authorize(
     action: Action,
     resource: Resource<'_>,
 ) -> Result<(), Rejection> {
-    server.identity.authorize(caller, action, resource).map_err(Rejection::Refused)
+    server
+        .identity
+        .authorize(caller, action, resource)
+        .map_err(Rejection::Refused)
 }
 
 /// The URL of this server as the client of the request knows it.
@@ -81,7 +86,10 @@ pub(crate) fn base_url(server: &Server, parts: &Parts) -> String {
     if let Some(url) = &server.settings.external_url {
         return url.clone();
     }
-    let secure = parts.extensions.get::<Peer>().is_some_and(|peer| peer.secure);
+    let secure = parts
+        .extensions
+        .get::<Peer>()
+        .is_some_and(|peer| peer.secure);
     let scheme = if secure { "https" } else { "http" };
     let host = parts
         .headers
@@ -104,17 +112,16 @@ pub(crate) fn challenge(
     rejection: &Rejection,
 ) -> Option<HeaderValue> {
     let service = server.identity.service();
-    let mut challenge = format!("Bearer realm=\"{base_url}/token\",service=\"{service}\"");
-    if let Some(scope) = scope {
-        challenge.push_str(&format!(",scope=\"{scope}\""));
-    }
-    match rejection {
-        Rejection::Credentials => challenge.push_str(",error=\"invalid_token\""),
-        Rejection::Refused(Refusal::OutOfScope) => {
-            challenge.push_str(",error=\"insufficient_scope\"");
-        }
-        _ => {}
-    }
+    let scope = scope
+        .map(|scope| format!(",scope=\"{scope}\""))
+        .unwrap_or_default();
+    let error = match rejection {
+        Rejection::Credentials => ",error=\"invalid_token\"",
+        Rejection::Refused(Refusal::OutOfScope) => ",error=\"insufficient_scope\"",
+        _ => "",
+    };
+    let challenge =
+        format!("Bearer realm=\"{base_url}/token\",service=\"{service}\"{scope}{error}");
     HeaderValue::from_str(&challenge).ok()
 }
 

@@ -52,8 +52,10 @@ pub(crate) async fn make(
     now: Timestamp,
     scratch: &Path,
 ) -> Result<File, Error> {
-    let failed =
-        |source| Error::Scratch { directory: scratch.display().to_string(), source };
+    let failed = |source| Error::Scratch {
+        directory: scratch.display().to_string(),
+        source,
+    };
     let directory = tempfile::tempdir_in(scratch).map_err(failed)?;
     let copy = directory.path().join(METADATA);
     database.copy_to(&copy).await?;
@@ -69,7 +71,10 @@ pub(crate) async fn make(
         drop(directory);
         archive
     });
-    written.await.map_err(|error| failed(io::Error::other(error)))?.map_err(failed)
+    written
+        .await
+        .map_err(|error| failed(io::Error::other(error)))?
+        .map_err(failed)
 }
 
 fn write(
@@ -87,7 +92,11 @@ fn write(
         header.set_mtime(now.unix_seconds().unsigned_abs());
         tar.append_data(&mut header, name, bytes)
     };
-    header(description.len() as u64, DESCRIPTION, &mut description.as_slice())?;
+    header(
+        description.len() as u64,
+        DESCRIPTION,
+        &mut description.as_slice(),
+    )?;
     let mut copy = File::open(copy)?;
     header(copy.metadata()?.len(), METADATA, &mut copy)?;
     tar.into_inner()

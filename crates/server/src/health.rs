@@ -19,14 +19,19 @@ pub(crate) async fn alive() -> &'static str {
 pub(crate) async fn ready(State(server): State<Arc<Server>>) -> Response {
     match server.registry.probe().await {
         Ok(()) => "ready\n".into_response(),
-        Err(error) => {
-            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {error}\n")).into_response()
-        }
+        Err(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("not ready: {error}\n"),
+        )
+            .into_response(),
     }
 }
 
 /// Everything that is counted, in Prometheus' text format.
 pub(crate) async fn metrics(State(server): State<Arc<Server>>) -> Response {
-    let format = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    let format = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
     (format, server.metrics.render()).into_response()
 }

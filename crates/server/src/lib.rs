@@ -21,9 +21,18 @@ use axum::{Router, routing::get};
 /// Every route of Landfall.
 pub fn router(server: Arc<Server>) -> Router {
     let router = Router::new()
-        .route("/v2", get(registry_api::handle).fallback(registry_api::handle))
-        .route("/v2/", get(registry_api::handle).fallback(registry_api::handle))
-        .route("/v2/{*rest}", get(registry_api::handle).fallback(registry_api::handle))
+        .route(
+            "/v2",
+            get(registry_api::handle).fallback(registry_api::handle),
+        )
+        .route(
+            "/v2/",
+            get(registry_api::handle).fallback(registry_api::handle),
+        )
+        .route(
+            "/v2/{*rest}",
+            get(registry_api::handle).fallback(registry_api::handle),
+        )
         .route("/token", get(registry_api::token::handle))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

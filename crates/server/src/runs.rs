@@ -74,7 +74,12 @@ pub(crate) struct Runs {
 
 impl Runs {
     pub(crate) fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>) -> Self {
-        Self { registry, clock, garbage: Mutex::default(), fsck: Mutex::default() }
+        Self {
+            registry,
+            clock,
+            garbage: Mutex::default(),
+            fsck: Mutex::default(),
+        }
     }
 
     /// Starts the collector. [`Error::RunGoingOn`] while one runs.
@@ -85,7 +90,10 @@ impl Runs {
         let run = begin(&self.garbage, Run::new(options, self.clock.now()))?;
         let (runs, running) = (Arc::clone(self), Arc::clone(&run));
         tokio::spawn(async move {
-            let result = runs.registry.collect_garbage(options, &running.progress).await;
+            let result = runs
+                .registry
+                .collect_garbage(options, &running.progress)
+                .await;
             running.end(result, runs.clock.now());
         });
         Ok(run)
@@ -116,8 +124,11 @@ impl Runs {
     }
 }
 
+/// Newest first. A std mutex: held for a look or a push.
+type Remembered<O, P, R> = Mutex<VecDeque<Arc<Run<O, P, R>>>>;
+
 fn begin<O, P: Default, R: Clone>(
-    runs: &Mutex<VecDeque<Arc<Run<O, P, R>>>>,
+    runs: &Remembered<O, P, R>,
     new: Run<O, P, R>,
 ) -> Result<Arc<Run<O, P, R>>, Error> {
     let mut runs = lock(runs);

@@ -48,6 +48,14 @@ impl Server {
         settings: Settings,
     ) -> Self {
         let runs = Arc::new(Runs::new(Arc::clone(&registry), Arc::clone(&clock)));
-        Self { registry, identity, database, clock, metrics, settings, runs }
+        Self {
+            registry,
+            identity,
+            database,
+            clock,
+            metrics,
+            settings,
+            runs,
+        }
     }
 }

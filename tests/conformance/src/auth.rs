@@ -79,7 +79,10 @@ impl Login {
         Self {
             user: target.user.clone(),
             password: target.password.clone(),
-            granted: Mutex::default(),
+            granted: Mutex::new(Granted {
+                basic: target.always_basic,
+                ..Granted::default()
+            }),
         }
     }
 

@@ -10,6 +10,9 @@ pub struct Target {
     pub user: String,
     /// The password that belongs to [`Target::user`].
     pub password: String,
+    /// Whether user and password go out with every request, and not only to
+    /// a registry that challenges for them.
+    pub always_basic: bool,
     /// Prefix of the repositories the checks push to: `admin/conformance`.
     /// Each check makes repositories of its own below it.
     pub namespace: String,
@@ -24,6 +27,7 @@ impl Target {
             url: url.trim_end_matches('/').to_owned(),
             user: String::new(),
             password: String::new(),
+            always_basic: false,
             namespace: "conformance/suite".to_owned(),
             other_namespace: "conformance/other".to_owned(),
         }
@@ -34,6 +38,13 @@ impl Target {
     pub fn with_login(mut self, user: &str, password: &str) -> Self {
         user.clone_into(&mut self.user);
         password.clone_into(&mut self.password);
+        self
+    }
+
+    /// The same registry, sent user and password with every request.
+    #[must_use]
+    pub fn with_basic_always(mut self) -> Self {
+        self.always_basic = true;
         self
     }
 

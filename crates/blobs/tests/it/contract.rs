@@ -32,6 +32,7 @@ macro_rules! contract_tests {
             a_suspended_upload_goes_on_with_its_stored_hash
             a_dropped_upload_goes_on_where_it_was_suspended
             an_upload_that_was_never_suspended_starts_over
+            a_suspended_upload_that_starts_over_keeps_no_old_byte
             an_upload_with_fewer_bytes_than_acknowledged_is_lost
             a_hash_state_of_another_offset_is_refused
             a_discarded_upload_is_gone_and_discarding_it_again_is_fine
@@ -45,6 +46,7 @@ macro_rules! contract_tests {
             a_discarded_upload_stops_its_writer
             staged_uploads_are_listed_until_they_are_promoted
             many_uploads_at_once_keep_their_bytes_apart
+            racing_requests_of_one_upload_promote_all_of_it_or_nothing
         }
     };
     (@of $module:ident, $fixture:expr; $($name:ident)+) => {$(

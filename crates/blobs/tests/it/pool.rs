@@ -4,11 +4,14 @@
 
 use std::{
     future::Future,
+    io::{IoSliceMut, Write},
+    path::Path,
     sync::mpsc::{Sender, channel},
 };
 
 use futures_util::{FutureExt, TryStreamExt};
 use landfall_blobs::{BlobStore, DiskStore};
+use rustix::io::ReadWriteFlags;
 
 use crate::bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole};
 
@@ -44,6 +47,35 @@ fn clients_that_send_and_read_nothing_hold_no_thread() {
             idle.push((staging, stream));
         }
         store.probe().await.expect("a thread is free");
+    });
+}
+
+/// Whether the file system of `path` reads the page cache without waiting.
+/// Those that stack on another one do not.
+fn reads_without_waiting(path: &Path) -> bool {
+    let mut file = tempfile::tempfile_in(path).expect("a file");
+    file.write_all(b"x").expect("written");
+    let mut byte = [0];
+    let mut into = [IoSliceMut::new(&mut byte)];
+    rustix::io::preadv2(&file, &mut into, 0, ReadWriteFlags::NOWAIT) == Ok(1)
+}
+
+#[test]
+fn a_cached_blob_is_read_without_a_thread() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let whole = content(2_000_000, 1);
+        let location = put(&store, &whole).await.expect("a blob");
+        let found = if reads_without_waiting(directory.path()) {
+            let _thread = hold_the_thread();
+            let found = get(&store, &location).now_or_never();
+            found.expect("it waits for a thread")
+        } else {
+            get(&store, &location).await
+        };
+        let found = found.expect("a blob");
+        assert!(found == whole);
     });
 }
 

@@ -133,6 +133,19 @@ pub(crate) async fn an_upload_that_was_never_suspended_starts_over(store: Arc<dy
     assert_eq!(get(&*store, &location).await.expect("a blob"), whole);
 }
 
+pub(crate) async fn a_suspended_upload_that_starts_over_keeps_no_old_byte(
+    store: Arc<dyn BlobStore>,
+) {
+    let upload = new_upload();
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(content(200_000, 9)).await.expect("taken");
+    let _ = staging.suspend().await.expect("suspended");
+    let whole = content(100, 1);
+    let digest = stage_whole(&*store, upload, &whole).await.expect("staged");
+    let location = store.promote(upload, &digest).await.expect("a location");
+    assert_eq!(get(&*store, &location).await.expect("a blob"), whole);
+}
+
 pub(crate) async fn an_upload_with_fewer_bytes_than_acknowledged_is_lost(
     store: Arc<dyn BlobStore>,
 ) {
@@ -311,4 +324,48 @@ pub(crate) async fn many_uploads_at_once_keep_their_bytes_apart(store: Arc<dyn B
     for (location, whole) in stored {
         assert!(get(&*store, &location).await.expect("a blob") == whole);
     }
+}
+
+/// A client that gives up and tries again, over and over, with all its requests
+/// still running: each of them may fail, but what is promoted is whole.
+pub(crate) async fn racing_requests_of_one_upload_promote_all_of_it_or_nothing(
+    store: Arc<dyn BlobStore>,
+) {
+    let whole = content(1_300_000, 1);
+    let upload = new_upload();
+    let requests = (0..6usize).map(|number| {
+        let (store, whole) = (Arc::clone(&store), whole.clone());
+        tokio::spawn(async move {
+            let mut promoted = 0;
+            for round in 0..20 {
+                let request = async {
+                    let mut staging = store.stage(upload, 0, sha256()).await?;
+                    let cut = 100_000 * (number + round % 6 + 1);
+                    staging.append(whole.slice(..cut)).await?;
+                    if round % 5 == 4 {
+                        // The connection breaks.
+                        return Ok(None);
+                    }
+                    staging.append(whole.slice(cut..)).await?;
+                    let finished = staging.finish().await?;
+                    store.promote(upload, &finished.digest).await.map(Some)
+                };
+                match request.await {
+                    Ok(Some(location)) => {
+                        let found = get(&*store, &location).await.expect("a blob");
+                        assert!(found == whole, "something else was promoted");
+                        promoted += 1;
+                    }
+                    Ok(None) | Err(Error::Superseded { .. } | Error::Lost { .. }) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+            promoted
+        })
+    });
+    let mut promoted = 0;
+    for request in requests.collect::<Vec<_>>() {
+        promoted += request.await.expect("whole blobs only");
+    }
+    assert!(promoted > 0, "no request ever came through");
 }

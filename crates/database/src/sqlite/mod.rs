@@ -57,8 +57,17 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
     {
         let (answer, receiver) = tokio::sync::oneshot::channel();
-        self.writer.submit(urgency, Box::new(writer::Closure { work, outcome: None, answer }));
-        receiver.await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+        self.writer.submit(
+            urgency,
+            Box::new(writer::Closure {
+                work,
+                outcome: None,
+                answer,
+            }),
+        );
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
 
     pub(crate) fn read_here<T, E, F>(&self, work: F) -> Result<T, E>

@@ -88,9 +88,8 @@ where
     F: FnOnce(&ReadTransaction<'_>) -> Result<T, E>,
     E: From<Error>,
 {
-    let statement = |sql| -> Result<()> {
-        Ok(connection.prepare_cached(sql)?.execute([]).map(drop)?)
-    };
+    let statement =
+        |sql| -> Result<()> { Ok(connection.prepare_cached(sql)?.execute([]).map(drop)?) };
     statement("begin")?;
     let result = work(&ReadTransaction::new(connection));
     // Reading changes nothing, so the end can't fail in a way that matters.

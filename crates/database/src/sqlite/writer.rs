@@ -113,7 +113,10 @@ impl Writer {
                 }
             })
             .map_err(|_| Error::Stopped)?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     pub(crate) fn submit(&self, urgency: Urgency, job: Box<dyn Job>) {
@@ -171,7 +174,7 @@ fn commit(connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
         }
     });
     for job in batch {
-        job.conclude(committed.as_ref().map(|()| ()).map_err(repeat));
+        job.conclude(committed.as_ref().copied().map_err(repeat));
     }
 }
 

@@ -19,7 +19,11 @@ async fn scratch() -> (tempfile::TempDir, Database) {
 
 async fn parents(database: &Database) -> Vec<i64> {
     let read: Result<_, Error> = database
-        .read(|tx| tx.all("select id from parent order by id", params![], |row| row.get(0)))
+        .read(|tx| {
+            tx.all("select id from parent order by id", params![], |row| {
+                row.get(0)
+            })
+        })
         .await;
     read.expect("read")
 }
@@ -43,7 +47,10 @@ async fn a_failed_closure_leaves_nothing_and_takes_nothing_with_it() {
         database.write(move |tx| {
             tx.execute("insert into parent values (?1)", params![id])?;
             if id % 2 == 1 {
-                tx.execute("insert into child values (?1, ?2)", params![id, 1_000_000i64])?;
+                tx.execute(
+                    "insert into child values (?1, ?2)",
+                    params![id, 1_000_000i64],
+                )?;
             }
             Ok::<_, Error>(())
         })
@@ -55,7 +62,10 @@ async fn a_failed_closure_leaves_nothing_and_takes_nothing_with_it() {
             Err(error) => assert!(id % 2 == 1 && matches!(error, Error::ForeignKey), "{error}"),
         }
     }
-    assert_eq!(parents(&database).await, (0..100).step_by(2).collect::<Vec<i64>>());
+    assert_eq!(
+        parents(&database).await,
+        (0..100).step_by(2).collect::<Vec<i64>>()
+    );
 }
 
 #[tokio::test]
@@ -68,7 +78,9 @@ async fn a_panic_fails_alone() {
         })
         .await;
     assert!(matches!(broken, Err(Error::Stopped)));
-    let next = database.write(|tx| tx.execute("insert into parent values (2)", params![])).await;
+    let next = database
+        .write(|tx| tx.execute("insert into parent values (2)", params![]))
+        .await;
     assert_eq!(next.expect("insert"), 1);
     assert_eq!(parents(&database).await, [2]);
 }
@@ -84,9 +96,17 @@ async fn keys_that_exist_are_told_from_other_failures() {
 #[tokio::test]
 async fn a_column_of_another_kind_is_an_error_not_a_guess() {
     let (_directory, database) = scratch().await;
-    let read: Result<Option<Vec<u8>>, Error> =
-        database.read(|tx| tx.first("select 'text'", params![], |row| row.get(0))).await;
-    assert!(matches!(read, Err(Error::Column { column: 0, expected: "bytes", .. })));
+    let read: Result<Option<Vec<u8>>, Error> = database
+        .read(|tx| tx.first("select 'text'", params![], |row| row.get(0)))
+        .await;
+    assert!(matches!(
+        read,
+        Err(Error::Column {
+            column: 0,
+            expected: "bytes",
+            ..
+        })
+    ));
 }
 
 #[tokio::test]
@@ -111,7 +131,11 @@ async fn work_behind_waits_for_the_foreground() {
         tokio::join!(gated, behind, insert(1), insert(2), opened);
     gated.and(opened).expect("gate");
     first.and(second).expect("inserts");
-    assert_eq!(behind.expect("count"), 2, "the work behind ran before the foreground");
+    assert_eq!(
+        behind.expect("count"),
+        2,
+        "the work behind ran before the foreground"
+    );
 }
 
 #[tokio::test]

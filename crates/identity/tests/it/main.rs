@@ -23,7 +23,12 @@ impl World {
         database.migrate(&[MIGRATIONS]).await.expect("migrate");
         let start = Timestamp::from_unix_micros(1_800_000_000_000_000);
         let clock = Arc::new(ManualClock::new(start));
-        Self { directory, clock, database, store: StoreId::new_at(1) }
+        Self {
+            directory,
+            clock,
+            database,
+            store: StoreId::new_at(1),
+        }
     }
 
     fn identity(&self, anonymous_pull: bool) -> Identity {
@@ -31,20 +36,38 @@ impl World {
     }
 
     fn identity_of(&self, store: StoreId, anonymous_pull: bool) -> Identity {
-        let settings = Settings { anonymous_pull, token_lifetime: Duration::from_mins(5) };
+        let settings = Settings {
+            anonymous_pull,
+            token_lifetime: Duration::from_mins(5),
+        };
         let keys = self.directory.path().join("keys");
-        Identity::open(self.database.clone(), self.clock.clone(), &keys, store, settings)
-            .expect("identity")
+        Identity::open(
+            self.database.clone(),
+            self.clock.clone(),
+            &keys,
+            store,
+            settings,
+        )
+        .expect("identity")
     }
 }
 
 async fn administrator(identity: &Identity) -> Caller {
-    identity.first_start(Some(Secret::new("right"))).await.expect("first start");
-    identity.caller_by_password("admin", &Secret::new("right")).await.expect("the password is right")
+    identity
+        .first_start(Some(Secret::new("right")))
+        .await
+        .expect("first start");
+    identity
+        .caller_by_password("admin", &Secret::new("right"))
+        .await
+        .expect("the password is right")
 }
 
 fn scopes(texts: &[&str]) -> Vec<landfall_identity::Scope> {
-    texts.iter().map(|text| text.parse().expect("scope")).collect()
+    texts
+        .iter()
+        .map(|text| text.parse().expect("scope"))
+        .collect()
 }
 
 #[tokio::test]
@@ -52,9 +75,17 @@ async fn the_first_start_makes_an_administrator_once_and_tells_the_password_once
     let world = World::new().await;
     let identity = world.identity(false);
     let made = identity.first_start(None).await.expect("first start");
-    let FirstStart::MadeWithPassword(password) = made else { panic!("{made:?}") };
-    assert!(matches!(identity.first_start(None).await, Ok(FirstStart::Known)));
-    let caller = identity.caller_by_password("admin", &password).await.expect("log in");
+    let FirstStart::MadeWithPassword(password) = made else {
+        panic!("{made:?}")
+    };
+    assert!(matches!(
+        identity.first_start(None).await,
+        Ok(FirstStart::Known)
+    ));
+    let caller = identity
+        .caller_by_password("admin", &password)
+        .await
+        .expect("log in");
     assert_eq!(caller.name(), "admin");
     assert!(!format!("{password:?}").contains(password.reveal()));
 }
@@ -64,11 +95,22 @@ async fn a_password_given_at_a_later_start_replaces_the_old_one() {
     let world = World::new().await;
     let identity = world.identity(false);
     administrator(&identity).await;
-    let set = identity.first_start(Some(Secret::new("new"))).await.expect("start");
+    let set = identity
+        .first_start(Some(Secret::new("new")))
+        .await
+        .expect("start");
     assert!(matches!(set, FirstStart::PasswordSet));
-    let old = identity.caller_by_password("admin", &Secret::new("right")).await;
-    assert!(matches!(old, Err(Error::Unauthenticated { .. })), "the old one is remembered");
-    identity.caller_by_password("admin", &Secret::new("new")).await.expect("the new one");
+    let old = identity
+        .caller_by_password("admin", &Secret::new("right"))
+        .await;
+    assert!(
+        matches!(old, Err(Error::Unauthenticated { .. })),
+        "the old one is remembered"
+    );
+    identity
+        .caller_by_password("admin", &Secret::new("new"))
+        .await
+        .expect("the new one");
 }
 
 #[tokio::test]
@@ -77,8 +119,13 @@ async fn wrong_passwords_and_unknown_names_are_refused_alike() {
     let identity = world.identity(false);
     administrator(&identity).await;
     for (name, password) in [("admin", "wrong"), ("admin", ""), ("nobody", "right")] {
-        let refused = identity.caller_by_password(name, &Secret::new(password)).await;
-        assert!(matches!(refused, Err(Error::Unauthenticated { .. })), "{name} got in");
+        let refused = identity
+            .caller_by_password(name, &Secret::new(password))
+            .await;
+        assert!(
+            matches!(refused, Err(Error::Unauthenticated { .. })),
+            "{name} got in"
+        );
     }
 }
 
@@ -93,7 +140,10 @@ async fn the_administrator_may_everything_and_anonymous_only_what_the_setting_sa
         for action in [Action::Pull, Action::Push, Action::Delete] {
             assert_eq!(identity.authorize(&admin, action, repository), Ok(()));
         }
-        assert_eq!(identity.authorize(&admin, Action::Administer, Resource::Registry), Ok(()));
+        assert_eq!(
+            identity.authorize(&admin, Action::Administer, Resource::Registry),
+            Ok(())
+        );
         let pulled = identity.authorize(&Caller::ANONYMOUS, Action::Pull, repository);
         assert_eq!(pulled.is_ok(), anonymous_pull);
         for (action, resource) in [
@@ -113,23 +163,45 @@ async fn a_token_reaches_as_far_as_its_scopes_and_no_further_than_its_caller() {
     let world = World::new().await;
     let identity = world.identity(true);
     let admin = administrator(&identity).await;
-    let asked = scopes(&["repository:acme/web:pull,push", "registry:catalog:*", "nonsense:x:y"]);
+    let asked = scopes(&[
+        "repository:acme/web:pull,push",
+        "registry:catalog:*",
+        "nonsense:x:y",
+    ]);
     let name = "acme/web".parse().expect("name");
     let other = "acme/other".parse().expect("name");
 
     let token = identity.token_issue(&admin, asked.clone()).expect("token");
-    let caller = identity.caller_by_token(token.token.reveal()).await.expect("verifies");
+    let caller = identity
+        .caller_by_token(token.token.reveal())
+        .await
+        .expect("verifies");
     assert_eq!(caller.principal, admin.principal);
-    assert_eq!(identity.authorize(&caller, Action::Push, Resource::Repository(&name)), Ok(()));
-    for (action, resource) in
-        [(Action::Delete, Resource::Repository(&name)), (Action::Pull, Resource::Repository(&other))]
-    {
-        assert_eq!(identity.authorize(&caller, action, resource), Err(Refusal::OutOfScope));
+    assert_eq!(
+        identity.authorize(&caller, Action::Push, Resource::Repository(&name)),
+        Ok(())
+    );
+    for (action, resource) in [
+        (Action::Delete, Resource::Repository(&name)),
+        (Action::Pull, Resource::Repository(&other)),
+    ] {
+        assert_eq!(
+            identity.authorize(&caller, action, resource),
+            Err(Refusal::OutOfScope)
+        );
     }
 
-    let token = identity.token_issue(&Caller::ANONYMOUS, asked).expect("token");
-    let caller = identity.caller_by_token(token.token.reveal()).await.expect("verifies");
-    assert_eq!(identity.authorize(&caller, Action::Pull, Resource::Repository(&name)), Ok(()));
+    let token = identity
+        .token_issue(&Caller::ANONYMOUS, asked)
+        .expect("token");
+    let caller = identity
+        .caller_by_token(token.token.reveal())
+        .await
+        .expect("verifies");
+    assert_eq!(
+        identity.authorize(&caller, Action::Pull, Resource::Repository(&name)),
+        Ok(())
+    );
     let push = identity.authorize(&caller, Action::Push, Resource::Repository(&name));
     assert_eq!(push, Err(Refusal::OutOfScope));
 }
@@ -139,13 +211,28 @@ async fn a_token_ends_and_survives_a_restart_until_then() {
     let world = World::new().await;
     let identity = world.identity(false);
     let admin = administrator(&identity).await;
-    let token = identity.token_issue(&admin, Vec::new()).expect("token").token;
-    world.identity(false).caller_by_token(token.reveal()).await.expect("after a restart");
+    let token = identity
+        .token_issue(&admin, Vec::new())
+        .expect("token")
+        .token;
+    world
+        .identity(false)
+        .caller_by_token(token.reveal())
+        .await
+        .expect("after a restart");
     world.clock.advance(Duration::from_secs(299));
-    identity.caller_by_token(token.reveal()).await.expect("in its last second");
+    identity
+        .caller_by_token(token.reveal())
+        .await
+        .expect("in its last second");
     world.clock.advance(Duration::from_secs(1));
     let ended = identity.caller_by_token(token.reveal()).await;
-    assert!(matches!(ended, Err(Error::Unauthenticated { reason: "the token has ended" })));
+    assert!(matches!(
+        ended,
+        Err(Error::Unauthenticated {
+            reason: "the token has ended"
+        })
+    ));
 }
 
 #[tokio::test]
@@ -153,15 +240,24 @@ async fn tokens_of_another_store_and_forged_ones_are_refused() {
     let world = World::new().await;
     let identity = world.identity(false);
     let admin = administrator(&identity).await;
-    let token = identity.token_issue(&admin, Vec::new()).expect("token").token;
+    let token = identity
+        .token_issue(&admin, Vec::new())
+        .expect("token")
+        .token;
     let elsewhere = world.identity_of(StoreId::new_at(2), false);
-    assert!(elsewhere.caller_by_token(token.reveal()).await.is_err(), "another store's");
+    assert!(
+        elsewhere.caller_by_token(token.reveal()).await.is_err(),
+        "another store's"
+    );
     let parts: Vec<_> = token.reveal().split('.').collect();
     let forged = [
         // {"typ":"JWT","alg":"none"}
         format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJub25lIn0.{}.", parts[1]),
         // {"typ":"JWT","alg":"HS256"}
-        format!("eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.{}.{}", parts[1], parts[2]),
+        format!(
+            "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.{}.{}",
+            parts[1], parts[2]
+        ),
         format!("{}.{}.{}", parts[0], parts[1], &parts[2][1..]),
         token.reveal()[..token.reveal().len() - 10].to_owned(),
         "x".repeat(20_000),
@@ -169,6 +265,9 @@ async fn tokens_of_another_store_and_forged_ones_are_refused() {
     ];
     for token in forged {
         let refused = identity.caller_by_token(&token).await;
-        assert!(matches!(refused, Err(Error::Unauthenticated { .. })), "{token} was taken");
+        assert!(
+            matches!(refused, Err(Error::Unauthenticated { .. })),
+            "{token} was taken"
+        );
     }
 }

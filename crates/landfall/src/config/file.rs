@@ -32,9 +32,8 @@ pub(super) struct File {
 
 /// The file in the data folder, if it exists.
 pub(super) fn beside_data(data: Option<&str>) -> Option<PathBuf> {
-    let default = match setting(DATA)?.default {
-        Preset::Is(data) => data,
-        _ => return None,
+    let Preset::Is(default) = setting(DATA)?.default else {
+        return None;
     };
     let path = Path::new(data.unwrap_or(default)).join(NAME);
     path.exists().then_some(path)
@@ -82,8 +81,8 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn line(&self, span: Range<usize>) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count() + 1
+        let before = self.text.get(..span.start).unwrap_or_default();
+        before.matches('\n').count() + 1
     }
 
     fn source(&self, span: Range<usize>) -> Source {

@@ -195,7 +195,7 @@ impl Kind for LogFormat {
 /// Where the metadata is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DatabaseUrl {
-    /// A SQLite file.
+    /// An embedded database: one file.
     Sqlite(PathBuf),
 }
 

@@ -63,8 +63,6 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// Each setting with its source, for `landfall config show`.
     pub(crate) effective: Effective,
-    /// The file that was read, if one was.
-    pub(crate) file: Option<PathBuf>,
     /// What is odd, but not wrong.
     pub(crate) warnings: Vec<Warning>,
 }
@@ -97,8 +95,8 @@ impl Config {
             Some(path) => Some(path),
             None => file::beside_data(found.get(DATA).map(|found| found.value.as_str())),
         };
-        if let Some(path) = &path {
-            let of_file = file::read(path)?;
+        if let Some(path) = path {
+            let of_file = file::read(&path)?;
             problems.extend(of_file.problems);
             for (name, value) in of_file.found {
                 found.entry(name).or_insert(value);
@@ -113,7 +111,6 @@ impl Config {
             Some(config) if problems.is_empty() => Ok(Loaded {
                 config,
                 effective,
-                file: path,
                 warnings: environment.warnings,
             }),
             _ => Err(ConfigError::Invalid(Problems(problems))),

@@ -204,8 +204,7 @@ settings! {
 
     /// Where the metadata is.
     database: Database {
-        /// The database. Without a value it is a SQLite file in the data
-        /// folder.
+        /// The database. Without a value it is a file in the data folder.
         url: DatabaseLocation = InData { scheme: "sqlite://", entry: "landfall.db" };
     }
 

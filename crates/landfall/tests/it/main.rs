@@ -2,5 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod conformance;
 mod server;
+mod session;
 mod start;

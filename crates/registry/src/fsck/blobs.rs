@@ -16,6 +16,9 @@ enum Bytes {
     Whole,
     Missing,
     Wrong(String),
+    /// The disk refuses them; it may be a person's turn, but not that of a
+    /// new push.
+    Unreadable(String),
 }
 
 impl Registry {
@@ -53,10 +56,15 @@ impl Registry {
         report: &mut FsckReport,
     ) -> Result<()> {
         let digest = blob.digest.to_string();
-        let (problem, present) = match self.read_blob(options, blob).await? {
+        let (problem, present, repair) = match self.read_blob(options, blob).await? {
             Bytes::Whole => return Ok(()),
-            Bytes::Missing => (Problem::BlobMissing { digest }, false),
-            Bytes::Wrong(reason) => (Problem::BlobCorrupt { digest, reason }, true),
+            Bytes::Missing => (Problem::BlobMissing { digest }, false, options.repair),
+            Bytes::Wrong(reason) => (
+                Problem::BlobCorrupt { digest, reason },
+                true,
+                options.repair,
+            ),
+            Bytes::Unreadable(reason) => (Problem::BlobCorrupt { digest, reason }, true, false),
         };
         // Collected, or healed, while it was read: no problem any more.
         let (after, location) = (blob.digest, blob.location.clone());
@@ -68,12 +76,16 @@ impl Registry {
             return Ok(());
         }
         report.tell(problem);
-        if options.repair {
+        if repair {
             // Marked first: a crash between the two leaves bytes that nothing
             // reads, and not a row whose bytes were taken away.
             let marked = self.blob_mark_damaged(blob).await?;
             if marked && present {
-                self.blobs.quarantine(&blob.location).await?;
+                match self.blobs.quarantine(&blob.location).await {
+                    // Healed meanwhile, and the damaged bytes were deleted.
+                    Ok(()) | Err(landfall_blobs::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             report.repaired += u64::from(marked);
         }
@@ -84,7 +96,7 @@ impl Registry {
         let source = match self.blobs.open(&blob.location).await {
             Ok(source) => source,
             Err(landfall_blobs::Error::NotFound { .. }) => return Ok(Bytes::Missing),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Ok(Bytes::Unreadable(unreadable(&error))),
         };
         if source.size() != blob.size {
             let reason = format!("{} bytes instead of {}", source.size(), blob.size);
@@ -101,7 +113,7 @@ impl Registry {
                 Err(error @ landfall_blobs::Error::Damaged { .. }) => {
                     return Ok(Bytes::Wrong(error.to_string()));
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Ok(Bytes::Unreadable(unreadable(&error))),
             }
         }
         let actual = hasher.finish();
@@ -146,5 +158,12 @@ impl Registry {
             }
         }
         Ok(())
+    }
+}
+
+fn unreadable(error: &landfall_blobs::Error) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("the bytes can't be read: {error}: {cause}"),
+        None => format!("the bytes can't be read: {error}"),
     }
 }

@@ -29,6 +29,7 @@
 //! `store::candidates` for the order of locks, and the crate's README for what
 //! is promised to whom.
 
+mod forecast;
 mod orphans;
 mod sweep;
 
@@ -53,7 +54,9 @@ const STEP_ROWS: std::ops::RangeInclusive<usize> = 10..=200;
 /// How to run the collector.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GarbageOptions {
-    /// Only tell what would go.
+    /// Only tell what would go. Exact while nothing else happens, but for an
+    /// undo window of zero: then a run also purges what it has just hidden for
+    /// want of a tag.
     pub dry_run: bool,
     /// Instead of the promise and the trash delay of the settings, if shorter.
     /// With less than the promise, a push that is under way may have to send a
@@ -207,27 +210,9 @@ impl Registry {
         Times {
             now,
             expired: self.promise().expired(now, options.grace),
-            not_before: now + (delay - cut),
+            not_before: now + delay,
             trash_due: now + cut,
         }
-    }
-
-    async fn forecast(&self, times: Times) -> Result<GarbageReport> {
-        let held = i64::try_from((self.settings.promise * 3 / 2).as_micros()).unwrap_or(i64::MAX);
-        self.database
-            .read_long(move |tx| {
-                let (blobs, bytes) =
-                    candidates::candidate_forecast(tx, times.expired, times.now, held)?;
-                let (waiting, waiting_bytes) = trash::trash_totals(tx)?;
-                Ok(GarbageReport {
-                    blobs,
-                    bytes,
-                    waiting,
-                    waiting_bytes,
-                    ..Default::default()
-                })
-            })
-            .await
     }
 
     async fn expire_uploads(&self, times: Times, progress: &GarbageProgress) -> Result<()> {
@@ -248,6 +233,9 @@ impl Registry {
     }
 
     async fn hide_untagged(&self, times: Times) -> Result<()> {
+        self.database
+            .write_behind(move |tx| purges::pins_expire(tx, times.now))
+            .await?;
         let Some(after) = self.settings.untagged_after else {
             return Ok(());
         };
@@ -275,9 +263,6 @@ impl Registry {
             Ok(1)
         })
         .await?;
-        self.database
-            .write_behind(move |tx| purges::pins_expire(tx, times.now))
-            .await?;
         Ok(())
     }
 

@@ -170,7 +170,8 @@ pub(crate) fn candidate_forecast(
              l.keep_until > ?1 or exists (
                select 1 from manifest_blob mb join manifest m on m.id = mb.manifest
                where mb.repository = l.repository and mb.digest = l.digest
-                 and (m.purge_due is null or m.purge_due > ?2 or m.deleted + ?3 > ?1))))",
+                 and (m.purge_due is null or m.purge_due > ?2
+                      or (l.deleted is null and m.deleted + ?3 > ?1)))))",
         params![expired, purge_due, held],
         |row| Ok((row.get::<u64>(0)?, row.get::<Option<u64>>(1)?.unwrap_or(0))),
     )?;

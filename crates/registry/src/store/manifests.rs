@@ -74,9 +74,10 @@ pub(crate) fn manifest_upsert(
         .then(|| serde_json::to_string(&new.manifest.annotations).unwrap_or_default());
     tx.first(
         "insert into manifest(id, repository, digest, media_type, artifact_type, subject,
-                              annotations, size, created, content)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-         on conflict (repository, digest) do update set deleted = null, purge_due = null
+                              annotations, size, created, held_until, content)
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)
+         on conflict (repository, digest) do update
+         set deleted = null, purge_due = null, held_until = excluded.held_until
          returning id",
         params![
             ManifestId::new_at(new.now.unix_micros()),
@@ -155,6 +156,13 @@ pub(crate) fn manifest_hide(
     )?;
     if let Some(id) = hidden {
         tx.execute("delete from tag where manifest = ?1", params![id])?;
+        // From now on it holds its children and its referrers no more.
+        tx.execute(
+            "update manifest set held_until = ?4
+             where id in (select child from manifest_child where manifest = ?1)
+                or (repository = ?2 and subject = ?3)",
+            params![id, repository, digest.to_string(), now],
+        )?;
     }
     Ok(hidden.is_some())
 }
@@ -221,7 +229,8 @@ pub(crate) struct ManifestRow {
     pub(crate) repository: String,
 }
 
-/// Every manifest after `last` that can be seen, in the order of ids.
+/// Every manifest after `last` that can be seen in a repository that can be
+/// seen, in the order of ids.
 pub(crate) fn manifest_page(
     tx: &ReadTransaction<'_>,
     last: Option<ManifestId>,
@@ -231,7 +240,7 @@ pub(crate) fn manifest_page(
     tx.all(
         "select m.id, m.digest, m.content, r.name
          from manifest m join repository r on r.id = m.repository
-         where m.id > ?1 and m.deleted is null order by m.id limit ?2",
+         where m.id > ?1 and m.deleted is null and r.deleted is null order by m.id limit ?2",
         params![last, limit],
         |row| {
             Ok(ManifestRow {

@@ -5,11 +5,13 @@
 //! written for each.
 
 use landfall_clock::Timestamp;
-use landfall_database::{Result, WriteTransaction, params};
+use landfall_database::{ReadTransaction, Result, WriteTransaction, params};
 use landfall_ids::{ManifestId, RepositoryId};
 use landfall_oci::Digest;
 
-use super::{candidates::candidate_insert, columns::parsed, repositories};
+use super::{
+    candidates::candidate_insert, columns::parsed, manifests::manifest_hide, repositories,
+};
 use crate::promise::Promise;
 
 /// Purges up to `limit` hidden manifests whose time has come.
@@ -34,6 +36,14 @@ pub(crate) fn purge_manifests(
     Ok(hidden.len() as u64)
 }
 
+/// How many hidden manifests [`purge_manifests`] would purge.
+pub(crate) fn purge_count(tx: &ReadTransaction<'_>, due: Timestamp) -> Result<u64> {
+    tx.number(
+        "select count(*) from manifest where purge_due <= ?1",
+        params![due],
+    )
+}
+
 fn purge_manifest(
     tx: &WriteTransaction<'_>,
     id: ManifestId,
@@ -46,12 +56,17 @@ fn purge_manifest(
         |row| Ok((row.get(0)?, parsed(row, 1)?)),
     )?;
     for (repository, digest) in &blobs {
-        tx.execute(
-            "update repository_blob set keep_until = ?3
-             where repository = ?1 and digest = ?2 and keep_until < ?3 and deleted is null",
+        let kept: Option<Timestamp> = tx.first(
+            "update repository_blob
+             set keep_until = case when keep_until < ?3 and deleted is null
+                                   then ?3 else keep_until end
+             where repository = ?1 and digest = ?2 returning keep_until",
             params![repository, digest.to_string(), keep_until],
+            |row| row.get(0),
         )?;
-        candidate_insert(tx, digest, keep_until, now)?;
+        // Due when the link may go, and not earlier: an earlier one would be
+        // dropped, and the candidate of a later promise may be gone already.
+        candidate_insert(tx, digest, kept.unwrap_or(now), now)?;
     }
     for sql in [
         "delete from manifest_blob where manifest = ?1",
@@ -111,8 +126,8 @@ pub(crate) fn purge_repository(
     Ok(false)
 }
 
-/// Hides up to `limit` manifests that no root holds and that were pushed
-/// before `before`: no tag, no index that can be seen, no subject that can be
+/// Hides up to `limit` manifests that no root holds and that none has held
+/// after `before`: no tag, no index that can be seen, no subject that can be
 /// seen, no pin.
 pub(crate) fn hide_untagged(
     tx: &WriteTransaction<'_>,
@@ -121,22 +136,31 @@ pub(crate) fn hide_untagged(
     purge_due: Timestamp,
     limit: usize,
 ) -> Result<u64> {
-    tx.execute(
-        "update manifest set deleted = ?2, purge_due = ?3 where id in (
-           select m.id from manifest m
-           where m.deleted is null and m.created <= ?1
-             and not exists (select 1 from tag t where t.manifest = m.id)
-             and not exists (select 1 from manifest_child c join manifest i on i.id = c.manifest
-                             where c.child = m.id and i.deleted is null)
-             and not exists (select 1 from manifest s where s.repository = m.repository
-                             and s.digest = m.subject and s.deleted is null)
-             and not exists (select 1 from pin p where p.manifest = m.id and p.until > ?2)
-           limit ?4)",
-        params![before, now, purge_due, limit],
-    )
+    let alone: Vec<(RepositoryId, Digest)> = tx.all(
+        "select m.repository, m.digest from manifest m
+         where m.deleted is null and m.held_until <= ?1
+           and not exists (select 1 from tag t where t.manifest = m.id)
+           and not exists (select 1 from manifest_child c join manifest i on i.id = c.manifest
+                           where c.child = m.id and i.deleted is null)
+           and not exists (select 1 from manifest s where s.repository = m.repository
+                           and s.digest = m.subject and s.deleted is null)
+           and not exists (select 1 from pin p where p.manifest = m.id and p.until > ?2)
+         limit ?3",
+        params![before, now, limit],
+        |row| Ok((row.get(0)?, parsed(row, 1)?)),
+    )?;
+    for (repository, digest) in &alone {
+        manifest_hide(tx, *repository, digest, now, purge_due)?;
+    }
+    Ok(alone.len() as u64)
 }
 
 /// Forgets pins that have ended.
 pub(crate) fn pins_expire(tx: &WriteTransaction<'_>, now: Timestamp) -> Result<u64> {
+    tx.execute(
+        "update manifest set held_until = ?1
+         where id in (select manifest from pin where until <= ?1)",
+        params![now],
+    )?;
     tx.execute("delete from pin where until <= ?1", params![now])
 }

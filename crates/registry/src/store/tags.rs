@@ -16,6 +16,11 @@ pub(crate) fn tag_upsert(
     now: Timestamp,
 ) -> Result<()> {
     tx.execute(
+        "update manifest set held_until = ?4 where id in
+           (select manifest from tag where repository = ?1 and name = ?2 and manifest <> ?3)",
+        params![repository, tag.as_str(), manifest, now],
+    )?;
+    tx.execute(
         "insert into tag(repository, name, manifest, created, updated) values (?1, ?2, ?3, ?4, ?4)
          on conflict (repository, name) do update
          set manifest = excluded.manifest, updated = excluded.updated",
@@ -29,12 +34,20 @@ pub(crate) fn tag_delete(
     tx: &WriteTransaction<'_>,
     repository: RepositoryId,
     tag: &Tag,
+    now: Timestamp,
 ) -> Result<Option<ManifestId>> {
-    tx.first(
+    let tagged: Option<ManifestId> = tx.first(
         "delete from tag where repository = ?1 and name = ?2 returning manifest",
         params![repository, tag.as_str()],
         |row| row.get(0),
-    )
+    )?;
+    if let Some(manifest) = tagged {
+        tx.execute(
+            "update manifest set held_until = ?2 where id = ?1",
+            params![manifest, now],
+        )?;
+    }
+    Ok(tagged)
 }
 
 /// Tags after `last`, in the order of their bytes.

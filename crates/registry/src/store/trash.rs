@@ -63,6 +63,16 @@ pub(crate) fn trash_remove(tx: &WriteTransaction<'_>, gone: &[Location]) -> Resu
     Ok(())
 }
 
+/// How many locations are due, and their bytes.
+pub(crate) fn trash_due_totals(tx: &ReadTransaction<'_>, due: Timestamp) -> Result<(u64, u64)> {
+    let totals = tx.first(
+        "select count(*), sum(size) from trash where not_before <= ?1",
+        params![due],
+        |row| Ok((row.get::<u64>(0)?, row.get::<Option<u64>>(1)?.unwrap_or(0))),
+    )?;
+    Ok(totals.unwrap_or_default())
+}
+
 /// How many locations wait, and their bytes.
 pub(crate) fn trash_totals(tx: &ReadTransaction<'_>) -> Result<(u64, u64)> {
     Ok((

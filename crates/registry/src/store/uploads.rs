@@ -111,16 +111,19 @@ pub(crate) fn upload_cancel(
     Ok(ended == 1)
 }
 
-/// Ends sessions that lay still since `before`, a page, and names them.
+/// Ends sessions that lay still since `before` or whose repository was deleted,
+/// a page, and names them.
 pub(crate) fn upload_expire(
     tx: &WriteTransaction<'_>,
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<UploadId>> {
     tx.all(
-        "delete from upload where id in
-           (select id from upload where touched <= ?1 order by touched limit ?2)
-         returning id",
+        &format!(
+            "delete from upload where id in
+               (select id from upload where {ENDED} order by touched limit ?2)
+             returning id"
+        ),
         params![before, limit],
         |row| row.get(0),
     )
@@ -140,6 +143,17 @@ pub(crate) fn upload_end_of_repository(
         |row| row.get(0),
     )
 }
+
+/// How many sessions [`upload_expire`] would end.
+pub(crate) fn upload_expired(tx: &ReadTransaction<'_>, before: Timestamp) -> Result<u64> {
+    tx.number(
+        &format!("select count(*) from upload where {ENDED}"),
+        params![before],
+    )
+}
+
+const ENDED: &str = "(touched <= ?1
+    or repository in (select id from repository where deleted is not null))";
 
 pub(crate) fn upload_exists(tx: &ReadTransaction<'_>, id: UploadId) -> Result<bool> {
     tx.exists("select 1 from upload where id = ?1", params![id])

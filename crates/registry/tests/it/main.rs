@@ -11,9 +11,11 @@
 mod consistency;
 mod delete;
 mod documents;
+mod garbage;
 mod images;
 mod layers_check;
 mod manifests;
+mod model;
 mod mounts;
 mod opening;
 mod referrers;

@@ -23,15 +23,28 @@ pub(super) async fn create(call: Call) -> Result<Response, Problem> {
     let made = backup::make(&server.database, store, now, &server.settings.scratch).await;
     let archive = made.map_err(|error| {
         tracing::error!(error = %chain(&error), "a backup was not made");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed", error.to_string())
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "backup-failed",
+            error.to_string(),
+        )
     })?;
     let mut archive = tokio::fs::File::from_std(archive);
     let failed = |error: std::io::Error| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "backup-failed", error.to_string())
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "backup-failed",
+            error.to_string(),
+        )
     };
-    tokio::io::AsyncSeekExt::rewind(&mut archive).await.map_err(failed)?;
+    tokio::io::AsyncSeekExt::rewind(&mut archive)
+        .await
+        .map_err(failed)?;
     let size = archive.metadata().await.map_err(failed)?.len();
-    let name = format!("attachment; filename=\"landfall-{}.tar\"", now.unix_seconds());
+    let name = format!(
+        "attachment; filename=\"landfall-{}.tar\"",
+        now.unix_seconds()
+    );
     let headers = [
         (header::CONTENT_TYPE, "application/x-tar".to_owned()),
         (header::CONTENT_LENGTH, size.to_string()),

@@ -24,14 +24,15 @@ pub(super) struct Call {
 impl FromRequestParts<Arc<Server>> for Call {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        server: &Arc<Server>,
-    ) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
         let server = Arc::clone(server);
         let base_url = auth::base_url(&server, parts);
         match auth::caller(&server.identity, &parts.headers).await {
-            Ok(caller) => Ok(Self { server, caller, base_url }),
+            Ok(caller) => Ok(Self {
+                server,
+                caller,
+                base_url,
+            }),
             Err(rejection) => {
                 let challenge = auth::challenge(&server, &base_url, None, &rejection);
                 Err(Problem::rejected(&rejection, challenge))
@@ -54,15 +55,17 @@ impl Call {
     fn allow_on(&self, action: Action, resource: Resource<'_>) -> Result<(), Problem> {
         auth::authorize(&self.server, &self.caller, action, resource).map_err(|rejection| {
             let scope = auth::scope_for(action, resource);
-            let challenge =
-                auth::challenge(&self.server, &self.base_url, Some(&scope), &rejection);
+            let challenge = auth::challenge(&self.server, &self.base_url, Some(&scope), &rejection);
             Problem::rejected(&rejection, challenge)
         })
     }
 
     pub(super) fn may_pull(&self, name: &RepositoryName) -> bool {
         let resource = Resource::Repository(name);
-        self.server.identity.authorize(&self.caller, Action::Pull, resource).is_ok()
+        self.server
+            .identity
+            .authorize(&self.caller, Action::Pull, resource)
+            .is_ok()
     }
 }
 
@@ -72,23 +75,22 @@ pub(super) struct Segments<T>(pub(super) T);
 impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Server>> for Segments<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        server: &Arc<Server>,
-    ) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
         match Path::<T>::from_request_parts(parts, server).await {
             Ok(Path(segments)) => Ok(Self(segments)),
-            Err(error) => Err(Problem::invalid(error.body_text())),
+            Err(error) => Err(Problem::invalid(&error.body_text())),
         }
     }
 }
 
 /// A repository name from a path segment.
 pub(super) fn repository(text: &str) -> Result<RepositoryName, Problem> {
-    text.parse().map_err(|error: landfall_oci::InvalidName| Problem::invalid(error))
+    text.parse()
+        .map_err(|error: landfall_oci::InvalidName| Problem::invalid(&error))
 }
 
 /// A tag or digest from a path segment.
 pub(super) fn reference(text: &str) -> Result<Reference, Problem> {
-    text.parse().map_err(|error: landfall_oci::InvalidReference| Problem::invalid(error))
+    text.parse()
+        .map_err(|error: landfall_oci::InvalidReference| Problem::invalid(&error))
 }

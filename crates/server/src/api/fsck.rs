@@ -131,7 +131,9 @@ impl From<&FsckRun> for FsckRunBody {
 pub(super) async fn list(call: Call) -> Result<Json<Listing<FsckRunBody>>, Problem> {
     call.allow_operation()?;
     let runs = call.server.runs.fsck();
-    Ok(Json(Listing::whole(runs.iter().map(|run| (&**run).into()).collect())))
+    Ok(Json(Listing::whole(
+        runs.iter().map(|run| (&**run).into()).collect(),
+    )))
 }
 
 /// Starts a check; it goes on after the answer.
@@ -142,7 +144,10 @@ pub(super) async fn start(
     Content(new): Content<NewFsckRun>,
 ) -> Result<(StatusCode, Json<FsckRunBody>), Problem> {
     call.allow_operation()?;
-    let options = FsckOptions { repair: new.repair, quick: new.quick };
+    let options = FsckOptions {
+        repair: new.repair,
+        quick: new.quick,
+    };
     let run = call.server.runs.start_fsck(options)?;
     Ok((StatusCode::ACCEPTED, Json((&*run).into())))
 }

@@ -117,7 +117,9 @@ impl From<&GarbageRun> for GarbageRunBody {
 pub(super) async fn list(call: Call) -> Result<Json<Listing<GarbageRunBody>>, Problem> {
     call.allow_operation()?;
     let runs = call.server.runs.garbage();
-    Ok(Json(Listing::whole(runs.iter().map(|run| (&**run).into()).collect())))
+    Ok(Json(Listing::whole(
+        runs.iter().map(|run| (&**run).into()).collect(),
+    )))
 }
 
 /// Starts the collector; it goes on after the answer.
@@ -129,7 +131,10 @@ pub(super) async fn start(
 ) -> Result<(StatusCode, Json<GarbageRunBody>), Problem> {
     call.allow_operation()?;
     let grace = new.grace_seconds.map(Duration::from_secs);
-    let run = call.server.runs.start_garbage(GarbageOptions { dry_run: new.dry_run, grace })?;
+    let run = call.server.runs.start_garbage(GarbageOptions {
+        dry_run: new.dry_run,
+        grace,
+    })?;
     Ok((StatusCode::ACCEPTED, Json((&*run).into())))
 }
 
@@ -142,7 +147,12 @@ pub(super) async fn show(
     Segments(id): Segments<RunId>,
 ) -> Result<Json<GarbageRunBody>, Problem> {
     call.allow_operation()?;
-    let run = call.server.runs.garbage().into_iter().find(|run| run.id == id);
+    let run = call
+        .server
+        .runs
+        .garbage()
+        .into_iter()
+        .find(|run| run.id == id);
     let run = run.ok_or_else(|| Problem::not_found(format!("no run {id} is remembered")))?;
     Ok(Json((&*run).into()))
 }

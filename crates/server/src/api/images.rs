@@ -146,8 +146,14 @@ pub(super) async fn list(
     let name = repository(&name)?;
     call.allow(Action::Pull, &name)?;
     let last = paging.last.as_deref();
-    let page = call.server.registry.image_list(&name, last, paging.limit()).await?;
-    Ok(Json(Listing::of(page, |image: &Image| image.digest.to_string())))
+    let page = call
+        .server
+        .registry
+        .image_list(&name, last, paging.limit())
+        .await?;
+    Ok(Json(Listing::of(page, |image: &Image| {
+        image.digest.to_string()
+    })))
 }
 
 /// An image, the images of its index, and what refers to them.
@@ -161,7 +167,9 @@ pub(super) async fn show(
 ) -> Result<Json<ImageTreeBody>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
     call.allow(Action::Pull, &name)?;
-    Ok(Json(call.server.registry.image_tree(&name, &image).await?.into()))
+    Ok(Json(
+        call.server.registry.image_tree(&name, &image).await?.into(),
+    ))
 }
 
 /// How to delete an image.
@@ -187,8 +195,14 @@ pub(super) async fn delete(
 ) -> Result<Json<Deleted>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
     call.allow(Action::Delete, &name)?;
-    let gone = call.server.registry.image_delete(&name, &image, deletion.purge).await?;
-    Ok(Json(Deleted { manifests: gone.iter().map(ToString::to_string).collect() }))
+    let gone = call
+        .server
+        .registry
+        .image_delete(&name, &image, deletion.purge)
+        .await?;
+    Ok(Json(Deleted {
+        manifests: gone.iter().map(ToString::to_string).collect(),
+    }))
 }
 
 /// Of which platform.
@@ -212,6 +226,12 @@ pub(super) async fn history(
     let (name, image) = (repository(&name)?, reference(&image)?);
     call.allow(Action::Pull, &name)?;
     let platform = of.platform.as_deref();
-    let history = call.server.registry.image_history(&name, &image, platform).await?;
-    Ok(Json(Listing::whole(history.into_iter().map(HistoryBody::from).collect())))
+    let history = call
+        .server
+        .registry
+        .image_history(&name, &image, platform)
+        .await?;
+    Ok(Json(Listing::whole(
+        history.into_iter().map(HistoryBody::from).collect(),
+    )))
 }

@@ -68,16 +68,22 @@ pub(super) async fn check(
     call.allow(Action::Push, &name)?;
     if asked.digests.len() > MOST {
         let many = asked.digests.len();
-        return Err(Problem::invalid(format!("{many} digests; up to {MOST} are taken at once")));
+        return Err(Problem::invalid(&format!(
+            "{many} digests; up to {MOST} are taken at once"
+        )));
     }
     let digests: Result<Vec<Digest>, _> = asked.digests.iter().map(|text| text.parse()).collect();
-    let digests = digests.map_err(Problem::invalid)?;
-    let account = call.server.identity.account_ensure(&name).await.map_err(|error| {
-        Problem::rejected(&crate::auth::Rejection::Failed(error), None)
-    })?;
+    let digests = digests.map_err(|error| Problem::invalid(&error))?;
+    let account = call
+        .server
+        .identity
+        .account_ensure(&name)
+        .await
+        .map_err(|error| Problem::rejected(&crate::auth::Rejection::Failed(error), None))?;
     let registry = &call.server.registry;
-    let states =
-        registry.layers_check(&name, account, &digests, |from| call.may_pull(from)).await?;
+    let states = registry
+        .layers_check(&name, account, &digests, |from| call.may_pull(from))
+        .await?;
     let layers: Vec<_> = states
         .into_iter()
         .map(|(digest, state)| CheckedLayer {
@@ -89,6 +95,9 @@ pub(super) async fn check(
             },
         })
         .collect();
-    let new = layers.iter().filter(|layer| layer.state == LayerStateBody::New).count();
+    let new = layers
+        .iter()
+        .filter(|layer| layer.state == LayerStateBody::New)
+        .count();
     Ok(Json(CheckedLayers { layers, new }))
 }

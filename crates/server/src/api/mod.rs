@@ -52,7 +52,10 @@ impl utoipa::Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
         let components = document.components.get_or_insert_default();
-        let schemes = [("password", HttpAuthScheme::Basic), ("token", HttpAuthScheme::Bearer)];
+        let schemes = [
+            ("password", HttpAuthScheme::Basic),
+            ("token", HttpAuthScheme::Bearer),
+        ];
         for (name, scheme) in schemes {
             components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
         }

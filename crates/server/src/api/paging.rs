@@ -52,7 +52,10 @@ impl<T> Listing<T> {
         T: From<D>,
     {
         let next = page.entries.last().filter(|_| page.more).map(key);
-        Self { items: page.entries.into_iter().map(T::from).collect(), next }
+        Self {
+            items: page.entries.into_iter().map(T::from).collect(),
+            next,
+        }
     }
 
     /// A listing that is whole.
@@ -67,13 +70,10 @@ pub(super) struct Parameters<T>(pub(super) T);
 impl<T: DeserializeOwned> FromRequestParts<Arc<Server>> for Parameters<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        server: &Arc<Server>,
-    ) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
         match Query::<T>::from_request_parts(parts, server).await {
             Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(error) => Err(Problem::invalid(error.body_text())),
+            Err(error) => Err(Problem::invalid(&error.body_text())),
         }
     }
 }
@@ -87,9 +87,11 @@ impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Content<T> {
     async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Problem> {
         match Json::<T>::from_request(request, server).await {
             Ok(Json(content)) => Ok(Self(content)),
-            Err(error) => {
-                Err(Problem::new(error.status(), "invalid-request", error.body_text()))
-            }
+            Err(error) => Err(Problem::new(
+                error.status(),
+                "invalid-request",
+                error.body_text(),
+            )),
         }
     }
 }

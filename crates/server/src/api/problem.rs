@@ -53,16 +53,25 @@ impl Problem {
                 let detail = "the credentials are not right".to_owned();
                 (StatusCode::UNAUTHORIZED, "unauthenticated", detail)
             }
-            Rejection::Refused(refusal) => {
-                (StatusCode::UNAUTHORIZED, "unauthenticated", refusal.to_string())
-            }
+            Rejection::Refused(refusal) => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                refusal.to_string(),
+            ),
         };
-        Self { challenge, ..Self::new(status, kind, detail) }
+        Self {
+            challenge,
+            ..Self::new(status, kind, detail)
+        }
     }
 
     /// A parameter of the path or the query that can't be read.
-    pub(super) fn invalid(detail: impl ToString) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid-request", detail.to_string())
+    pub(super) fn invalid(detail: &dyn std::fmt::Display) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-request",
+            detail.to_string(),
+        )
     }
 
     pub(super) fn not_found(detail: String) -> Self {
@@ -109,7 +118,9 @@ impl IntoResponse for Problem {
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         if let Some(challenge) = challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -83,8 +83,14 @@ pub(super) async fn list(
 ) -> Result<Json<Listing<RepositorySummaryBody>>, Problem> {
     call.allow_operation()?;
     let last = paging.last.as_deref();
-    let page = call.server.registry.repository_list(last, paging.limit()).await?;
-    Ok(Json(Listing::of(page, |summary| summary.repository.name.to_string())))
+    let page = call
+        .server
+        .registry
+        .repository_list(last, paging.limit())
+        .await?;
+    Ok(Json(Listing::of(page, |summary| {
+        summary.repository.name.to_string()
+    })))
 }
 
 /// Makes an empty repository. A push makes one too.
@@ -97,10 +103,17 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<RepositoryBody>), Problem> {
     let name = repository(&new.name)?;
     call.allow(Action::Push, &name)?;
-    let account = call.server.identity.account_ensure(&name).await.map_err(|error| {
-        Problem::rejected(&crate::auth::Rejection::Failed(error), None)
-    })?;
-    let made = call.server.registry.repository_create(&name, account).await?;
+    let account = call
+        .server
+        .identity
+        .account_ensure(&name)
+        .await
+        .map_err(|error| Problem::rejected(&crate::auth::Rejection::Failed(error), None))?;
+    let made = call
+        .server
+        .registry
+        .repository_create(&name, account)
+        .await?;
     Ok((StatusCode::CREATED, Json(made.into())))
 }
 
@@ -115,7 +128,9 @@ pub(super) async fn show(
 ) -> Result<Json<RepositorySummaryBody>, Problem> {
     let name = repository(&name)?;
     call.allow(Action::Pull, &name)?;
-    Ok(Json(call.server.registry.repository_show(&name).await?.into()))
+    Ok(Json(
+        call.server.registry.repository_show(&name).await?.into(),
+    ))
 }
 
 /// Deletes a repository with everything in it.

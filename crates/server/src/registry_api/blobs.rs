@@ -28,11 +28,16 @@ pub(super) async fn get(
     call.allow(Action::Pull, &name)?;
     let (blob, source) = call.server.registry.blob_open(&name, &digest).await?;
     let mut headers = describe(&digest);
-    if call.header(header::IF_NONE_MATCH).is_some_and(|sent| matches(sent, &digest)) {
+    if call
+        .header(header::IF_NONE_MATCH)
+        .is_some_and(|sent| matches(sent, &digest))
+    {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     // A range is of the content that the client has a part of, or of nothing.
-    let current = call.header(header::IF_RANGE).is_none_or(|sent| matches(sent, &digest));
+    let current = call
+        .header(header::IF_RANGE)
+        .is_none_or(|sent| matches(sent, &digest));
     let requested = match call.header(header::RANGE).filter(|_| current) {
         Some(range) => ByteRange::requested(range, blob.size),
         None => RequestedRange::Whole,
@@ -40,11 +45,18 @@ pub(super) async fn get(
     let (status, range) = match requested {
         RequestedRange::Whole => (StatusCode::OK, 0..blob.size),
         RequestedRange::Part(part) => {
-            insert(&mut headers, "content-range", &part.content_range(blob.size));
+            insert(
+                &mut headers,
+                "content-range",
+                &part.content_range(blob.size),
+            );
             (StatusCode::PARTIAL_CONTENT, part.first()..part.last() + 1)
         }
         RequestedRange::Unsatisfiable => {
-            let message = format!("the blob has {} bytes; the range lies behind them", blob.size);
+            let message = format!(
+                "the blob has {} bytes; the range lies behind them",
+                blob.size
+            );
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
             let error = OciError::new(status, ErrorCode::SizeInvalid, message);
             let size = HeaderValue::from_str(&ByteRange::unsatisfied(blob.size));
@@ -54,7 +66,10 @@ pub(super) async fn get(
             });
         }
     };
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(range.end - range.start));
+    headers.insert(
+        header::CONTENT_LENGTH,
+        HeaderValue::from(range.end - range.start),
+    );
     let body = Body::new(BlobBody(source.read(range)));
     Ok((status, headers, body).into_response())
 }

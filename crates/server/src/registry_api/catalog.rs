@@ -34,10 +34,18 @@ pub(super) async fn list(call: Call) -> Result<Response, OciError> {
     let mut last = query.get("last").map(str::to_owned);
     let mut more = size > 0;
     while more && names.len() <= size {
-        let page = call.server.registry.repository_names(last.as_deref(), PAGE).await?;
+        let page = call
+            .server
+            .registry
+            .repository_names(last.as_deref(), PAGE)
+            .await?;
         more = page.more;
         last = page.entries.last().map(|name| name.as_str().to_owned());
-        names.extend(page.entries.into_iter().filter(|name| everything || call.may_pull(name)));
+        names.extend(
+            page.entries
+                .into_iter()
+                .filter(|name| everything || call.may_pull(name)),
+        );
     }
     let more = more || names.len() > size;
     names.truncate(size);
@@ -47,12 +55,22 @@ pub(super) async fn list(call: Call) -> Result<Response, OciError> {
         let next = format!("</v2/_catalog?n={size}&last={last}>; rel=\"next\"");
         blobs::insert(&mut headers, "link", &next);
     }
-    Ok((headers, Json(Catalog { repositories: names })).into_response())
+    Ok((
+        headers,
+        Json(Catalog {
+            repositories: names,
+        }),
+    )
+        .into_response())
 }
 
 /// What may stand in a query as it is (RFC 3986, "unreserved").
-const QUERY: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 pub(super) fn percent_encode(text: &str) -> String {
     utf8_percent_encode(text, QUERY).to_string()

@@ -29,7 +29,11 @@ impl OciError {
     }
 
     fn with_entries(status: StatusCode, errors: Vec<ErrorEntry>) -> Self {
-        Self { status, errors, headers: HeaderMap::new() }
+        Self {
+            status,
+            errors,
+            headers: HeaderMap::new(),
+        }
     }
 
     #[must_use]
@@ -43,10 +47,24 @@ impl OciError {
         self.status
     }
 
+    /// A failure that only the log tells the reason of.
+    pub(super) fn internal() -> Self {
+        let message = "the registry failed; its log tells more".to_owned();
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Unsupported,
+            message,
+        )
+    }
+
     pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
         let message = format!("this resource knows {allowed}");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
-            .with_header(header::ALLOW, HeaderValue::from_static(allowed))
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::Unsupported,
+            message,
+        )
+        .with_header(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
     /// The answer to a caller that is not let through.
@@ -59,11 +77,13 @@ impl OciError {
         match rejection {
             Rejection::Failed(error) => {
                 tracing::error!(%error, "a caller can't be checked");
-                internal()
+                Self::internal()
             }
-            Rejection::Refused(refusal @ Refusal::Denied) => {
-                Self::new(StatusCode::FORBIDDEN, ErrorCode::Denied, refusal.to_string())
-            }
+            Rejection::Refused(refusal @ Refusal::Denied) => Self::new(
+                StatusCode::FORBIDDEN,
+                ErrorCode::Denied,
+                refusal.to_string(),
+            ),
             Rejection::Credentials => {
                 let message = "the credentials are not right".to_owned();
                 Self::unauthorized(server, parts, scope, rejection, message)
@@ -88,11 +108,6 @@ impl OciError {
             None => error,
         }
     }
-}
-
-fn internal() -> OciError {
-    let message = "the registry failed; its log tells more".to_owned();
-    OciError::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unsupported, message)
 }
 
 impl From<Error> for OciError {
@@ -135,7 +150,7 @@ impl From<Error> for OciError {
             }
             _ => {
                 tracing::error!(error = %chain(&error), "a request failed");
-                return internal();
+                return Self::internal();
             }
         };
         Self::new(status, code, message)
@@ -144,18 +159,27 @@ impl From<Error> for OciError {
 
 fn out_of_space(error: &Error) -> OciError {
     tracing::error!(error = %chain(error), "the disk is full");
-    OciError::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unsupported, error.to_string())
+    OciError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        ErrorCode::Unsupported,
+        error.to_string(),
+    )
 }
 
 /// An error with its causes, for the log.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 impl IntoResponse for OciError {
     fn into_response(self) -> Response {
-        let body = ErrorBody { errors: self.errors };
+        let body = ErrorBody {
+            errors: self.errors,
+        };
         (self.status, self.headers, axum::Json(body)).into_response()
     }
 }

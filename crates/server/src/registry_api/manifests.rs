@@ -23,7 +23,9 @@ pub(super) async fn get(
     let manifest = call.server.registry.manifest_get(&name, &reference).await?;
     let mut headers = HeaderMap::with_capacity(6);
     blobs::name_content(&mut headers, &manifest.digest);
-    if call.header(header::IF_NONE_MATCH).is_some_and(|sent| blobs::matches(sent, &manifest.digest))
+    if call
+        .header(header::IF_NONE_MATCH)
+        .is_some_and(|sent| blobs::matches(sent, &manifest.digest))
     {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
@@ -32,7 +34,10 @@ pub(super) async fn get(
         header::CONTENT_TYPE,
         media_type.unwrap_or(HeaderValue::from_static("application/octet-stream")),
     );
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(manifest.content.len()));
+    headers.insert(
+        header::CONTENT_LENGTH,
+        HeaderValue::from(manifest.content.len()),
+    );
     let content = match call.parts.method {
         Method::HEAD => Body::empty(),
         _ => Body::from(manifest.content.clone()),
@@ -49,17 +54,28 @@ pub(super) async fn put(
     call.allow(Action::Push, &name)?;
     let target = target(&call, reference)?;
     let content = read(body, call.server.registry.settings().max_manifest_size).await?;
-    let account = call.server.identity.account_ensure(&name).await.map_err(|error| {
-        let rejection = crate::auth::Rejection::Failed(error);
-        OciError::rejected(&call.server, &call.parts, None, &rejection)
-    })?;
+    let account = call
+        .server
+        .identity
+        .account_ensure(&name)
+        .await
+        .map_err(|error| {
+            let rejection = crate::auth::Rejection::Failed(error);
+            OciError::rejected(&call.server, &call.parts, None, &rejection)
+        })?;
     let tags = target.tags.clone();
     let content_type = call.header(header::CONTENT_TYPE);
-    let pushed =
-        call.server.registry.manifest_put(&name, account, target, content_type, content).await?;
+    let pushed = call
+        .server
+        .registry
+        .manifest_put(&name, account, target, content_type, content)
+        .await?;
 
     let mut headers = HeaderMap::new();
-    blobs::locate(&mut headers, &format!("/v2/{name}/manifests/{}", pushed.digest));
+    blobs::locate(
+        &mut headers,
+        &format!("/v2/{name}/manifests/{}", pushed.digest),
+    );
     blobs::name_digest(&mut headers, &pushed.digest);
     if let Some(subject) = pushed.subject {
         blobs::insert(&mut headers, "oci-subject", &subject.to_string());
@@ -77,8 +93,14 @@ pub(super) async fn put(
 fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
     let query = call.query();
     let mut target = match reference {
-        Reference::Tag(tag) => PushTarget { digest: None, tags: vec![tag] },
-        Reference::Digest(digest) => PushTarget { digest: Some(digest), tags: Vec::new() },
+        Reference::Tag(tag) => PushTarget {
+            digest: None,
+            tags: vec![tag],
+        },
+        Reference::Digest(digest) => PushTarget {
+            digest: Some(digest),
+            tags: Vec::new(),
+        },
     };
     if let Some(text) = query.get("digest") {
         let digest = route::digest(text)?;
@@ -94,7 +116,11 @@ fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
     }
     for text in query.all("tag") {
         let tag: Tag = text.parse().map_err(|error: landfall_oci::InvalidTag| {
-            OciError::new(StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid, error.to_string())
+            OciError::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::ManifestInvalid,
+                error.to_string(),
+            )
         })?;
         target.tags.push(tag);
     }

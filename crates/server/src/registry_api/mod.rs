@@ -25,6 +25,7 @@ use axum::{
 };
 use landfall_identity::{Action, Caller, Resource};
 use landfall_oci::RepositoryName;
+use tracing::Instrument;
 
 pub(crate) use self::error::chain;
 use self::{error::OciError, query::Query, route::Route};
@@ -52,7 +53,10 @@ impl Call {
 
     fn may_pull(&self, name: &RepositoryName) -> bool {
         let resource = Resource::Repository(name);
-        self.server.identity.authorize(&self.caller, Action::Pull, resource).is_ok()
+        self.server
+            .identity
+            .authorize(&self.caller, Action::Pull, resource)
+            .is_ok()
     }
 
     fn query(&self) -> Query {
@@ -60,13 +64,27 @@ impl Call {
     }
 
     fn header(&self, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
-        self.parts.headers.get(name).and_then(|value| value.to_str().ok())
+        self.parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
     }
 }
 
 /// Every request below `/v2/`.
+///
+/// A request that writes runs as a task of its own: when its client goes away,
+/// the connection drops the handler wherever it is, but a write shall come to
+/// its own end. It sees the body break off, keeps what an upload may keep, and
+/// discards the rest.
 pub(crate) async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
-    let mut response = answer(server, request).await.unwrap_or_else(IntoResponse::into_response);
+    let answered = if matches!(*request.method(), Method::GET | Method::HEAD) {
+        answer(server, request).await
+    } else {
+        let writing = tokio::spawn(answer(server, request).in_current_span());
+        writing.await.unwrap_or_else(|_| Err(OciError::internal()))
+    };
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     // Old clients look for it before they speak.
     response.headers_mut().insert(
         "docker-distribution-api-version",
@@ -83,14 +101,16 @@ async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response,
     };
     let route = Route::parse(&parts.method, parts.uri.path())?;
     let method = parts.method.clone();
-    let call = Call { server, caller, parts };
+    let call = Call {
+        server,
+        caller,
+        parts,
+    };
     match (route, method) {
         (Route::Base, Method::GET | Method::HEAD) => base(&call),
         (Route::Catalog, Method::GET) => catalog::list(call).await,
         (Route::Tags(name), Method::GET) => tags::list(call, name).await,
-        (Route::Referrers(name, digest), Method::GET) => {
-            referrers::list(call, name, digest).await
-        }
+        (Route::Referrers(name, digest), Method::GET) => referrers::list(call, name, digest).await,
         (Route::Manifest(name, reference), Method::GET | Method::HEAD) => {
             manifests::get(call, name, reference).await
         }
@@ -116,11 +136,24 @@ async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response,
 /// A client that sent none is told where to get a token, even where anybody
 /// may pull: clients learn the way to the token service here and only here.
 fn base(call: &Call) -> Result<Response, OciError> {
-    let sent = call.parts.headers.contains_key(axum::http::header::AUTHORIZATION);
+    let sent = call
+        .parts
+        .headers
+        .contains_key(axum::http::header::AUTHORIZATION);
     if !sent {
         let rejection = auth::Rejection::Refused(landfall_identity::Refusal::Unauthenticated);
-        return Err(OciError::rejected(&call.server, &call.parts, None, &rejection));
+        return Err(OciError::rejected(
+            &call.server,
+            &call.parts,
+            None,
+            &rejection,
+        ));
     }
     let json = HeaderValue::from_static("application/json");
-    Ok((StatusCode::OK, [(axum::http::header::CONTENT_TYPE, json)], "{}").into_response())
+    Ok((
+        StatusCode::OK,
+        [(axum::http::header::CONTENT_TYPE, json)],
+        "{}",
+    )
+        .into_response())
 }

@@ -14,7 +14,11 @@ const MOST: usize = 100;
 
 impl Query {
     pub(super) fn of(uri: &Uri) -> Self {
-        let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        let pairs = uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty());
         Self(
             pairs
                 .take(MOST)
@@ -34,17 +38,24 @@ impl Query {
     /// Every value of a name.
     pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         let name = name.to_owned();
-        self.0.iter().filter(move |(each, _)| *each == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(each, _)| *each == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// How many entries a page shall have: the parameter `n`, at most `most`.
     pub(super) fn page_size(&self, most: usize) -> Result<usize, OciError> {
-        let Some(text) = self.get("n") else { return Ok(most) };
+        let Some(text) = self.get("n") else {
+            return Ok(most);
+        };
         let invalid = || {
             let message = format!("`n` is `{text}`; a number from 0 on is expected");
             OciError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, message)
         };
-        text.parse::<u64>().map(|n| n.min(most as u64) as usize).map_err(|_| invalid())
+        text.parse::<u64>()
+            .map(|n| n.min(most as u64) as usize)
+            .map_err(|_| invalid())
     }
 }
 

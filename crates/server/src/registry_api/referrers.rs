@@ -23,7 +23,11 @@ pub(super) async fn list(
     let size = query.page_size(PAGE)?.max(1);
     let kind = query.get("artifactType");
     let last = query.get("last");
-    let page = call.server.registry.referrer_list(&name, &subject, kind, last, size).await?;
+    let page = call
+        .server
+        .registry
+        .referrer_list(&name, &subject, kind, last, size)
+        .await?;
     let mut headers = HeaderMap::new();
     blobs::insert(&mut headers, "content-type", MediaType::OCI_INDEX.as_str());
     if kind.is_some() {

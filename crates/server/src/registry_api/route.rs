@@ -37,7 +37,9 @@ impl Route {
             let message = "this path is no part of the distribution API".to_owned();
             OciError::new(StatusCode::NOT_FOUND, ErrorCode::Unsupported, message)
         };
-        let decoded = percent_decode_str(path).decode_utf8().map_err(|_| unknown())?;
+        let decoded = percent_decode_str(path)
+            .decode_utf8()
+            .map_err(|_| unknown())?;
         let rest = decoded.strip_prefix("/v2").ok_or_else(unknown)?;
         let rest = match rest.strip_prefix('/') {
             None | Some("") => return Ok(Self::Base),
@@ -47,17 +49,18 @@ impl Route {
         if let Some(path) = rest.strip_suffix("/tags/list") {
             return Ok(Self::Tags(name(path)?));
         }
-        if let Some(path) =
-            rest.strip_suffix("/blobs/uploads/").or_else(|| rest.strip_suffix("/blobs/uploads"))
+        if let Some(path) = rest
+            .strip_suffix("/blobs/uploads/")
+            .or_else(|| rest.strip_suffix("/blobs/uploads"))
         {
             return Ok(Self::Uploads(name(path)?));
         }
         let (before, last) = rest.rsplit_once('/').ok_or_else(unknown)?;
         if let Some(path) = before.strip_suffix("/blobs/uploads") {
             let name = name(path)?;
-            let id = last.parse().map_err(|_| OciError::from(
-                landfall_registry::Error::UploadUnknown,
-            ))?;
+            let id = last
+                .parse()
+                .map_err(|_| OciError::from(landfall_registry::Error::UploadUnknown))?;
             return Ok(Self::Upload(name, id));
         }
         if let Some(path) = before.strip_suffix("/manifests") {
@@ -87,13 +90,21 @@ impl Route {
 
 fn name(text: &str) -> Result<RepositoryName, OciError> {
     text.parse().map_err(|error: landfall_oci::InvalidName| {
-        OciError::new(StatusCode::BAD_REQUEST, ErrorCode::NameInvalid, error.to_string())
+        OciError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::NameInvalid,
+            error.to_string(),
+        )
     })
 }
 
 pub(super) fn digest(text: &str) -> Result<Digest, OciError> {
     text.parse().map_err(|error: landfall_oci::InvalidDigest| {
-        OciError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string())
+        OciError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::DigestInvalid,
+            error.to_string(),
+        )
     })
 }
 
@@ -101,14 +112,16 @@ fn reference(method: &Method, text: &str) -> Result<Reference, OciError> {
     if text.contains(':') {
         return digest(text).map(Reference::Digest);
     }
-    text.parse().map(Reference::Tag).map_err(|error: landfall_oci::InvalidTag| {
-        let (status, code) = if method == Method::PUT {
-            (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
-        } else {
-            (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        };
-        OciError::new(status, code, error.to_string())
-    })
+    text.parse()
+        .map(Reference::Tag)
+        .map_err(|error: landfall_oci::InvalidTag| {
+            let (status, code) = if method == Method::PUT {
+                (StatusCode::BAD_REQUEST, ErrorCode::ManifestInvalid)
+            } else {
+                (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+            };
+            OciError::new(status, code, error.to_string())
+        })
 }
 
 #[cfg(test)]
@@ -141,7 +154,12 @@ mod tests {
 
     #[test]
     fn what_is_no_path_of_the_api_is_not_found() {
-        for path in ["/v2/acme", "/v2/acme/web", "/v2/acme/web/tags", "/v2/a/b/c/d"] {
+        for path in [
+            "/v2/acme",
+            "/v2/acme/web",
+            "/v2/acme/web/tags",
+            "/v2/a/b/c/d",
+        ] {
             assert_eq!(parse(path), Err(StatusCode::NOT_FOUND), "{path}");
         }
     }

@@ -24,12 +24,23 @@ pub(super) async fn list(call: Call, name: RepositoryName) -> Result<Response, O
     call.allow(Action::Pull, &name)?;
     let query = call.query();
     let size = query.page_size(PAGE)?;
-    let page = call.server.registry.tag_list(&name, query.get("last"), size).await?;
+    let page = call
+        .server
+        .registry
+        .tag_list(&name, query.get("last"), size)
+        .await?;
     let mut headers = HeaderMap::new();
     if let Some(last) = page.entries.last().filter(|_| page.more) {
         let last = percent_encode(last.as_str());
         let next = format!("</v2/{name}/tags/list?n={size}&last={last}>; rel=\"next\"");
         blobs::insert(&mut headers, "link", &next);
     }
-    Ok((headers, Json(Tags { name, tags: page.entries })).into_response())
+    Ok((
+        headers,
+        Json(Tags {
+            name,
+            tags: page.entries,
+        }),
+    )
+        .into_response())
 }

@@ -22,7 +22,7 @@ use crate::{Server, auth};
 const MOST_SCOPES: usize = 64;
 
 #[derive(Serialize)]
-struct Token {
+struct Issued {
     token: String,
     /// The same, under the name that OAuth 2.0 gives it.
     access_token: String,
@@ -32,7 +32,9 @@ struct Token {
 }
 
 pub(crate) async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
-    issue(&server, request).await.unwrap_or_else(IntoResponse::into_response)
+    issue(&server, request)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn issue(server: &Server, request: Request<Body>) -> Result<Response, OciError> {
@@ -49,12 +51,19 @@ async fn issue(server: &Server, request: Request<Body>) -> Result<Response, OciE
         .map(str::parse)
         .collect();
     let asked = asked.map_err(|error: landfall_identity::InvalidScope| {
-        OciError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, error.to_string())
+        OciError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Unsupported,
+            error.to_string(),
+        )
     })?;
-    let issued = server.identity.token_issue(&caller, asked).map_err(|error| {
-        OciError::rejected(server, &parts, None, &auth::Rejection::Failed(error))
-    })?;
-    let body = Token {
+    let issued = server
+        .identity
+        .token_issue(&caller, asked)
+        .map_err(|error| {
+            OciError::rejected(server, &parts, None, &auth::Rejection::Failed(error))
+        })?;
+    let body = Issued {
         token: issued.token.reveal().to_owned(),
         access_token: issued.token.reveal().to_owned(),
         expires_in: issued.lifetime.as_secs(),

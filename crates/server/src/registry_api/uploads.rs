@@ -22,10 +22,15 @@ pub(super) async fn start(
 ) -> Result<Response, OciError> {
     call.allow(Action::Push, &name)?;
     let query = call.query();
-    let account = call.server.identity.account_ensure(&name).await.map_err(|error| {
-        let rejection = crate::auth::Rejection::Failed(error);
-        OciError::rejected(&call.server, &call.parts, None, &rejection)
-    })?;
+    let account = call
+        .server
+        .identity
+        .account_ensure(&name)
+        .await
+        .map_err(|error| {
+            let rejection = crate::auth::Rejection::Failed(error);
+            OciError::rejected(&call.server, &call.parts, None, &rejection)
+        })?;
     // A mount that does not work out falls back to an upload.
     if let Some(text) = query.get("mount") {
         let digest = route::digest(text)?;
@@ -34,16 +39,27 @@ pub(super) async fn start(
         }
     } else if let Some(text) = query.get("digest") {
         let digest = route::digest(text)?;
-        call.server.registry.blob_push(&name, account, &digest, frames(body)).await?;
+        call.server
+            .registry
+            .blob_push(&name, account, &digest, frames(body))
+            .await?;
         return Ok(created(&name, &digest));
     }
     let algorithm = match query.get("digest-algorithm") {
         None => Algorithm::Sha256,
         Some(text) => text.parse().map_err(|error: landfall_oci::InvalidDigest| {
-            OciError::new(StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid, error.to_string())
+            OciError::new(
+                StatusCode::BAD_REQUEST,
+                ErrorCode::DigestInvalid,
+                error.to_string(),
+            )
         })?,
     };
-    let started = call.server.registry.upload_start(&name, account, algorithm).await?;
+    let started = call
+        .server
+        .registry
+        .upload_start(&name, account, algorithm)
+        .await?;
     Ok((StatusCode::ACCEPTED, progress(&name, started)).into_response())
 }
 
@@ -87,7 +103,11 @@ pub(super) async fn append(
 ) -> Result<Response, OciError> {
     call.allow(Action::Push, &name)?;
     let range = chunk(&call, &name, id).await?;
-    let appended = call.server.registry.upload_append(&name, id, range, frames(body)).await;
+    let appended = call
+        .server
+        .registry
+        .upload_append(&name, id, range, frames(body))
+        .await;
     let status = appended.map_err(|error| failed(&name, id, error))?;
     Ok((StatusCode::ACCEPTED, progress(&name, status)).into_response())
 }
@@ -99,17 +119,22 @@ pub(super) async fn finish(
     body: Body,
 ) -> Result<Response, OciError> {
     call.allow(Action::Push, &name)?;
-    let digest = match call.query().get("digest") {
-        Some(text) => route::digest(text)?,
-        None => {
-            let message = "the closing request must name the `digest` of the blob".to_owned();
-            let status = StatusCode::BAD_REQUEST;
-            return Err(OciError::new(status, ErrorCode::DigestInvalid, message));
-        }
+    let query = call.query();
+    let Some(named) = query.get("digest") else {
+        let message = "the closing request must name the `digest` of the blob".to_owned();
+        return Err(OciError::new(
+            StatusCode::BAD_REQUEST,
+            ErrorCode::DigestInvalid,
+            message,
+        ));
     };
+    let digest = route::digest(named)?;
     let range = chunk(&call, &name, id).await?;
-    let finished =
-        call.server.registry.upload_finish(&name, id, &digest, range, frames(body)).await;
+    let finished = call
+        .server
+        .registry
+        .upload_finish(&name, id, &digest, range, frames(body))
+        .await;
     finished.map_err(|error| failed(&name, id, error))?;
     Ok(created(&name, &digest))
 }
@@ -131,20 +156,25 @@ async fn chunk(
     name: &RepositoryName,
     id: UploadId,
 ) -> Result<Option<ByteRange>, OciError> {
-    let Some(value) = call.parts.headers.get(header::CONTENT_RANGE) else { return Ok(None) };
-    match value.to_str().ok().and_then(|text| ByteRange::of_chunk(text).ok()) {
-        Some(range) => Ok(Some(range)),
-        None => {
-            let UploadStatus { received, .. } =
-                call.server.registry.upload_status(name, id).await?;
-            Err(failed(name, id, Error::ChunkOutOfOrder { received }))
-        }
+    let Some(value) = call.parts.headers.get(header::CONTENT_RANGE) else {
+        return Ok(None);
+    };
+    if let Some(range) = value
+        .to_str()
+        .ok()
+        .and_then(|text| ByteRange::of_chunk(text).ok())
+    {
+        return Ok(Some(range));
     }
+    let UploadStatus { received, .. } = call.server.registry.upload_status(name, id).await?;
+    Err(failed(name, id, Error::ChunkOutOfOrder { received }))
 }
 
 /// A chunk out of order is told where the upload stands.
 fn failed(name: &RepositoryName, id: UploadId, error: Error) -> OciError {
-    let Error::ChunkOutOfOrder { received } = error else { return error.into() };
+    let Error::ChunkOutOfOrder { received } = error else {
+        return error.into();
+    };
     let mut answer = OciError::from(error);
     for (header, value) in progress(name, UploadStatus { id, received }) {
         if let Some(header) = header {
@@ -159,7 +189,11 @@ fn progress(name: &RepositoryName, status: UploadStatus) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let UploadStatus { id, received } = status;
     blobs::locate(&mut headers, &format!("/v2/{name}/blobs/uploads/{id}"));
-    blobs::insert(&mut headers, "range", &format!("0-{}", received.saturating_sub(1)));
+    blobs::insert(
+        &mut headers,
+        "range",
+        &format!("0-{}", received.saturating_sub(1)),
+    );
     blobs::insert(&mut headers, "docker-upload-uuid", &id.to_string());
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers
@@ -173,5 +207,7 @@ fn created(name: &RepositoryName, digest: &Digest) -> Response {
 }
 
 fn frames(body: Body) -> landfall_registry::Body<'static> {
-    body.into_data_stream().map_err(|error| error.to_string()).boxed()
+    body.into_data_stream()
+        .map_err(|error| error.to_string())
+        .boxed()
 }

@@ -72,7 +72,10 @@ async fn orphans_older_than_any_upload_go_and_younger_stay() {
     assert_eq!(found.orphans, 1);
     world.advance(TRASH);
     let freed = world.collect().await;
-    assert_eq!((freed.orphans, freed.deleted, freed.freed_bytes), (0, 1, 300));
+    assert_eq!(
+        (freed.orphans, freed.deleted, freed.freed_bytes),
+        (0, 1, 300)
+    );
     assert!(world.files("blobs").is_empty());
 }
 

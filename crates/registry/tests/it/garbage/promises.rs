@@ -174,7 +174,10 @@ async fn without_grace_everything_that_is_not_needed_goes_at_once() {
     world.put(&name, &["v1"], &document).await.expect("pushed");
     let loose = world.push(&name, &loose).await;
     let report = world.collect_all().await;
-    assert_eq!((report.blobs, report.deleted, report.freed_bytes), (1, 1, 200));
+    assert_eq!(
+        (report.blobs, report.deleted, report.freed_bytes),
+        (1, 1, 200)
+    );
     assert!(!world.holds(&name, &loose).await);
     assert!(world.holds(&name, &digest(&config)).await);
     assert_eq!(world.files("blobs").len(), 1);

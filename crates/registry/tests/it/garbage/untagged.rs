@@ -119,10 +119,7 @@ async fn the_time_counts_from_the_loss_of_the_last_root() {
     world.collect().await;
 
     let newer = push(&world, &name, 5, &["latest"]).await;
-    world
-        .tag_delete(&name, &tag("v1"))
-        .await
-        .expect("deleted");
+    world.tag_delete(&name, &tag("v1")).await.expect("deleted");
     world
         .manifest_delete(&name, &digest(&parent))
         .await
@@ -173,7 +170,13 @@ async fn what_is_hidden_by_itself_drains_like_what_was_deleted() {
         world.collect_all().await;
         world.tables_agree().await;
     }
-    for table in ["manifest", "manifest_child", "manifest_blob", "blob", "candidate"] {
+    for table in [
+        "manifest",
+        "manifest_child",
+        "manifest_blob",
+        "blob",
+        "candidate",
+    ] {
         let left = world.count(&format!("select count(*) from {table}")).await;
         assert_eq!(left, 0, "`{table}`");
     }

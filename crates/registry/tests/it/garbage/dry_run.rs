@@ -1,0 +1,95 @@
+//! A dry run changes nothing, and tells what the run after it does.
+
+use landfall_house::Rounds;
+use landfall_registry::GarbageOptions;
+use proptest::collection::vec;
+
+use crate::{
+    model::{
+        alone,
+        operations::{Operation, grace, operation},
+        run::Run,
+        runner,
+    },
+    world::{LONG, TRASH, World, content, repository},
+};
+
+/// Operations of a history, at the most.
+const LONGEST: usize = 40;
+
+async fn told_is_done(history: Vec<Operation>, grace: Option<std::time::Duration>) {
+    let mut run = Run::new().await;
+    for operation in history {
+        run.apply(&operation).await;
+    }
+    let options = GarbageOptions {
+        dry_run: true,
+        grace,
+    };
+    let before = contents(run.world()).await;
+    let told = run.world().collect_with(options).await;
+    assert_eq!(
+        before,
+        contents(run.world()).await,
+        "a dry run changes nothing"
+    );
+    let done = run.collect(grace).await;
+    assert_eq!(told, done, "told on the left, done on the right");
+}
+
+/// Every row that a run might change, and every file.
+async fn contents(world: &World) -> (Vec<String>, Vec<std::path::PathBuf>) {
+    let rows = world
+        .texts(
+            "select hex(id) from candidate union all select location from trash
+             union all select digest || state from blob
+             union all select digest || keep_until from repository_blob
+             union all select digest || coalesce(deleted, 0) from manifest
+             union all select hex(id) from upload union all select name from repository",
+        )
+        .await;
+    let files = ["blobs", "staging", "quarantine"].map(|part| world.files(part));
+    (rows, files.concat())
+}
+
+#[test]
+fn a_dry_run_tells_exactly_what_the_run_does() {
+    let rounds = Rounds::of("registry-dry-run");
+    let mut runner = runner(file!(), &rounds);
+    let result = runner.run(
+        &(vec(operation(), 1..LONGEST), grace()),
+        |(history, grace)| {
+            alone(move || told_is_done(history, grace));
+            Ok(())
+        },
+    );
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    let ran = rounds.total();
+    rounds.completed(ran);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_of_what_goes_and_of_what_waits() {
+    let world = World::new().await;
+    let name = repository("acme/web");
+    world.push(&name, &content(1, 300)).await;
+    world.advance(LONG);
+    let dry = GarbageOptions {
+        dry_run: true,
+        grace: None,
+    };
+    let told = world.collect_with(dry).await;
+    assert_eq!((told.blobs, told.bytes, told.deleted), (1, 300, 0));
+    assert_eq!((told.waiting, told.waiting_bytes), (1, 300));
+    assert_eq!(world.files("blobs").len(), 1);
+    assert_eq!(world.collect().await, told);
+    world.advance(TRASH);
+    let told = world.collect_with(dry).await;
+    assert_eq!((told.blobs, told.deleted, told.freed_bytes), (0, 1, 300));
+    assert_eq!((told.waiting, told.waiting_bytes), (0, 0));
+    assert_eq!(world.files("blobs").len(), 1);
+    assert_eq!(world.collect().await, told);
+    assert!(world.files("blobs").is_empty());
+}
