@@ -3,12 +3,16 @@
 use landfall_ids::{AccountId, PrincipalId};
 use landfall_oci::RepositoryName;
 
-use crate::{Identity, Scope, ScopeLimit};
+use crate::{
+    Identity, Scope, ScopeLimit,
+    scope::{CATALOG, OPERATION},
+};
 
 /// What a caller wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Read images, tags, referrers and layers.
+    /// Read images, tags, referrers and layers; of the registry, list the
+    /// repositories that one may read.
     Pull,
     /// Write images, tags and layers.
     Push,
@@ -101,9 +105,7 @@ impl Identity {
         if !caller.scope.covers(action, resource) {
             return Err(Refusal::OutOfScope);
         }
-        let anybody = self.settings.anonymous_pull
-            && action == Action::Pull
-            && matches!(resource, Resource::Repository(_));
+        let anybody = self.settings.anonymous_pull && action == Action::Pull;
         match &caller.principal {
             _ if anybody => Ok(()),
             Some(principal) if principal.administrator => Ok(()),
@@ -132,7 +134,12 @@ impl Identity {
                         }),
                 })
             }
-            "registry" => Box::new(|_| allowed(Action::Administer, Resource::Registry)),
+            "registry" if scope.name == CATALOG => {
+                Box::new(|_| allowed(Action::Pull, Resource::Registry))
+            }
+            "registry" if scope.name == OPERATION => {
+                Box::new(|_| allowed(Action::Administer, Resource::Registry))
+            }
             _ => return None,
         };
         let actions: Vec<_> = scope

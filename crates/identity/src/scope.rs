@@ -29,6 +29,12 @@ pub struct InvalidScope {
     pub given: String,
 }
 
+/// The name, in a scope of the registry, of the list of repositories. Clients
+/// know it.
+pub(crate) const CATALOG: &str = "catalog";
+/// The name of what an operator does.
+pub(crate) const OPERATION: &str = "operation";
+
 /// The longest scope that is read, in bytes.
 const LONGEST: usize = 1024;
 
@@ -58,9 +64,12 @@ impl FromStr for Scope {
 
 impl Scope {
     fn covers(&self, action: Action, resource: Resource<'_>) -> bool {
-        let named = match resource {
-            Resource::Repository(name) => self.kind == "repository" && self.name == name.as_str(),
-            Resource::Registry => self.kind == "registry",
+        let named = match (resource, action) {
+            (Resource::Repository(name), _) => {
+                self.kind == "repository" && self.name == name.as_str()
+            }
+            (Resource::Registry, Action::Pull) => self.kind == "registry" && self.name == CATALOG,
+            (Resource::Registry, _) => self.kind == "registry" && self.name == OPERATION,
         };
         named
             && self
@@ -103,6 +112,16 @@ mod tests {
         assert!(!scope.covers(Action::Push, Resource::Repository(&web)));
         assert!(!scope.covers(Action::Pull, Resource::Repository(&other)));
         assert!(!scope.covers(Action::Administer, Resource::Registry));
+    }
+
+    #[test]
+    fn a_token_for_the_catalog_operates_nothing() {
+        let scope: Scope = "registry:catalog:*".parse().expect("scope");
+        assert!(scope.covers(Action::Pull, Resource::Registry));
+        assert!(!scope.covers(Action::Administer, Resource::Registry));
+        let scope: Scope = "registry:operation:*".parse().expect("scope");
+        assert!(!scope.covers(Action::Pull, Resource::Registry));
+        assert!(scope.covers(Action::Administer, Resource::Registry));
     }
 
     #[test]

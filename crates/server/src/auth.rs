@@ -131,6 +131,7 @@ pub(crate) fn scope_for(action: Action, resource: Resource<'_>) -> String {
         // Clients that push look first; one token serves for both.
         (Resource::Repository(name), Action::Push) => format!("repository:{name}:pull,push"),
         (Resource::Repository(name), action) => format!("repository:{name}:{}", action.as_str()),
-        (Resource::Registry, _) => "registry:catalog:*".to_owned(),
+        (Resource::Registry, Action::Pull) => "registry:catalog:*".to_owned(),
+        (Resource::Registry, _) => "registry:operation:*".to_owned(),
     }
 }

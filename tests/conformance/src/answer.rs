@@ -3,6 +3,8 @@
 //! Each question returns a [`Failure`] that shows the whole exchange, so a
 //! line of the report is enough to see what went wrong.
 
+use std::fmt::Write;
+
 use bytes::Bytes;
 use reqwest::{Url, header::HeaderMap};
 use serde_json::Value;
@@ -75,7 +77,7 @@ impl Answer {
         ] {
             if let Some(value) = self.header(name) {
                 let value: String = value.chars().take(EXCERPT).collect();
-                text.push_str(&format!(", {name}: {value}"));
+                let _ = write!(text, ", {name}: {value}");
             }
         }
         let excerpt: String = String::from_utf8_lossy(&self.body)
@@ -85,7 +87,7 @@ impl Answer {
         if excerpt.is_empty() {
             text.push_str(", no body");
         } else {
-            text.push_str(&format!(", body: {}", excerpt.trim_end().escape_debug()));
+            let _ = write!(text, ", body: {}", excerpt.trim_end().escape_debug());
         }
         text
     }

@@ -1,6 +1,6 @@
 //! Requests exactly as a check wants them: any header, any body, any location.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A registry that does not answer within this time has failed the check.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How much of a query parameter a failure shows, in characters.
 const SHOWN: usize = 32;
@@ -227,11 +227,11 @@ impl Request {
         let mut text = format!("{} {}", self.method, self.url.path());
         for (number, (key, value)) in self.url.query_pairs().enumerate() {
             let mark = if number == 0 { '?' } else { '&' };
-            text.push_str(&format!("{mark}{key}={}", shortened(&value)));
+            let _ = write!(text, "{mark}{key}={}", shortened(&value));
         }
         for name in ["range", "content-range", "content-type"] {
             if let Some(value) = self.headers.get(name).and_then(|value| value.to_str().ok()) {
-                text.push_str(&format!(", {name}: {value}"));
+                let _ = write!(text, ", {name}: {value}");
             }
         }
         text

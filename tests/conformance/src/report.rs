@@ -138,5 +138,9 @@ async fn finish(check: Check, registry: &Registry, missing: &[Feature]) -> Finis
             Err(failure) => Outcome::Failed(failure),
         }
     };
-    Finished { check, outcome, took: started.elapsed() }
+    Finished {
+        check,
+        outcome,
+        took: started.elapsed(),
+    }
 }

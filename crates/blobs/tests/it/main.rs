@@ -4,6 +4,8 @@
 //! interface; `contract_tests!` makes the tests of one store from them. The
 //! other modules hold what is true of one store only.
 
+#![forbid(unsafe_code)]
+
 #[macro_use]
 mod contract;
 mod bytes_of;

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use landfall_blobs::{BlobStore, Error};
+use landfall_ids::UploadId;
 use landfall_oci::{Algorithm, Digest, Hasher};
 use proptest::{
     prelude::*,
@@ -326,46 +327,41 @@ pub(crate) async fn many_uploads_at_once_keep_their_bytes_apart(store: Arc<dyn B
     }
 }
 
-/// A client that gives up and tries again, over and over, with all its requests
-/// still running: each of them may fail, but what is promoted is whole.
+/// A client that gives up and tries again with its earlier requests still
+/// running: each of them may fail, but what is promoted is whole, and the one
+/// that comes after all of them succeeds.
 pub(crate) async fn racing_requests_of_one_upload_promote_all_of_it_or_nothing(
     store: Arc<dyn BlobStore>,
 ) {
-    let whole = content(1_300_000, 1);
-    let upload = new_upload();
-    let requests = (0..6usize).map(|number| {
-        let (store, whole) = (Arc::clone(&store), whole.clone());
-        tokio::spawn(async move {
-            let mut promoted = 0;
-            for round in 0..20 {
-                let request = async {
-                    let mut staging = store.stage(upload, 0, sha256()).await?;
-                    let cut = 100_000 * (number + round % 6 + 1);
-                    staging.append(whole.slice(..cut)).await?;
-                    if round % 5 == 4 {
-                        // The connection breaks.
-                        return Ok(None);
-                    }
-                    staging.append(whole.slice(cut..)).await?;
-                    let finished = staging.finish().await?;
-                    store.promote(upload, &finished.digest).await.map(Some)
-                };
-                match request.await {
-                    Ok(Some(location)) => {
-                        let found = get(&*store, &location).await.expect("a blob");
-                        assert!(found == whole, "something else was promoted");
-                        promoted += 1;
-                    }
-                    Ok(None) | Err(Error::Superseded { .. } | Error::Lost { .. }) => {}
-                    Err(error) => panic!("{error:?}"),
-                }
-            }
-            promoted
-        })
-    });
-    let mut promoted = 0;
-    for request in requests.collect::<Vec<_>>() {
-        promoted += request.await.expect("whole blobs only");
+    async fn request(
+        store: Arc<dyn BlobStore>,
+        upload: UploadId,
+        whole: Bytes,
+        cut: usize,
+    ) -> Result<(), Error> {
+        let mut staging = store.stage(upload, 0, sha256()).await?;
+        staging.append(whole.slice(..cut)).await?;
+        staging.append(whole.slice(cut..)).await?;
+        let finished = staging.finish().await?;
+        let location = store.promote(upload, &finished.digest).await?;
+        let found = get(&*store, &location).await?;
+        assert!(found == whole, "something else was promoted");
+        Ok(())
     }
-    assert!(promoted > 0, "no request ever came through");
+    let whole = content(1_300_000, 1);
+    for round in 1..=20 {
+        let upload = new_upload();
+        let racers = (1..=4).map(|number| {
+            let cut = 13_000 * round * number;
+            tokio::spawn(request(Arc::clone(&store), upload, whole.clone(), cut))
+        });
+        for racer in racers.collect::<Vec<_>>() {
+            match racer.await.expect("whole blobs only") {
+                Ok(()) | Err(Error::Superseded { .. } | Error::Lost { .. }) => {}
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        let last = request(Arc::clone(&store), upload, whole.clone(), 1_100_000).await;
+        last.expect("nobody else is there");
+    }
 }

@@ -144,13 +144,14 @@ async fn the_administrator_may_everything_and_anonymous_only_what_the_setting_sa
             identity.authorize(&admin, Action::Administer, Resource::Registry),
             Ok(())
         );
-        let pulled = identity.authorize(&Caller::ANONYMOUS, Action::Pull, repository);
-        assert_eq!(pulled.is_ok(), anonymous_pull);
+        for resource in [repository, Resource::Registry] {
+            let pulled = identity.authorize(&Caller::ANONYMOUS, Action::Pull, resource);
+            assert_eq!(pulled.is_ok(), anonymous_pull);
+        }
         for (action, resource) in [
             (Action::Push, repository),
             (Action::Delete, repository),
             (Action::Administer, Resource::Registry),
-            (Action::Pull, Resource::Registry),
         ] {
             let refused = identity.authorize(&Caller::ANONYMOUS, action, resource);
             assert_eq!(refused, Err(Refusal::Unauthenticated));

@@ -2,7 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+mod clients;
 mod conformance;
+mod faults;
 mod server;
 mod session;
 mod start;
+
+landfall_power_cut::volatile_disk_process!();

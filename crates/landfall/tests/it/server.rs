@@ -99,6 +99,11 @@ impl Server {
         self.child.id()
     }
 
+    /// Whether the process has ended, by itself or killed by somebody else.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
     /// What the server logged so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.data.with_extension("log")).unwrap_or_default()

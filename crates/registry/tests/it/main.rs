@@ -8,9 +8,12 @@
 
 #![forbid(unsafe_code)]
 
+mod concurrent;
 mod consistency;
+mod damage;
 mod delete;
 mod documents;
+mod faults;
 mod garbage;
 mod images;
 mod layers_check;

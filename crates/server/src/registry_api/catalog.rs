@@ -5,7 +5,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use landfall_identity::{Action, Resource};
+use landfall_identity::{Action, Caller, Resource, ScopeLimit};
 use landfall_oci::RepositoryName;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -21,15 +21,22 @@ struct Catalog {
 }
 
 pub(super) async fn list(call: Call) -> Result<Response, OciError> {
+    call.allow_on(Action::Pull, Resource::Registry)?;
     let query = call.query();
     let size = query.page_size(PAGE)?;
-    // A caller that may see the whole registry sees all; any other sees what
-    // it may pull.
-    let everything = call
-        .server
-        .identity
-        .authorize(&call.caller, Action::Administer, Resource::Registry)
-        .is_ok();
+    // The scope of a token has let the caller list; what is in the list is a
+    // matter of its rights.
+    let reader = Caller {
+        principal: call.caller.principal.clone(),
+        scope: ScopeLimit::Whole,
+    };
+    let may_read = |name: &RepositoryName| {
+        let resource = Resource::Repository(name);
+        call.server
+            .identity
+            .authorize(&reader, Action::Pull, resource)
+            .is_ok()
+    };
     let mut names: Vec<RepositoryName> = Vec::new();
     let mut last = query.get("last").map(str::to_owned);
     let mut more = size > 0;
@@ -41,11 +48,7 @@ pub(super) async fn list(call: Call) -> Result<Response, OciError> {
             .await?;
         more = page.more;
         last = page.entries.last().map(|name| name.as_str().to_owned());
-        names.extend(
-            page.entries
-                .into_iter()
-                .filter(|name| everything || call.may_pull(name)),
-        );
+        names.extend(page.entries.into_iter().filter(&may_read));
     }
     let more = more || names.len() > size;
     names.truncate(size);

@@ -176,7 +176,10 @@ fn failed(name: &RepositoryName, id: UploadId, error: Error) -> OciError {
         return error.into();
     };
     let mut answer = OciError::from(error);
-    for (header, value) in progress(name, UploadStatus { id, received }) {
+    let mut headers = progress(name, UploadStatus { id, received });
+    // This answer has a body.
+    headers.remove(header::CONTENT_LENGTH);
+    for (header, value) in headers {
         if let Some(header) = header {
             answer = answer.with_header(header, value);
         }

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110 section 13), for registries that send ETags.
+//! Conditional requests (RFC 9110 section 13), for registries that send an `ETag`.
 
 use reqwest::Method;
 
@@ -31,7 +31,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// The ETag that a GET of this gives.
+/// The `ETag` that a GET of this gives.
 async fn etag(request: Request) -> Result<String, Failure> {
     let answer = request.send().await?;
     let etag = answer.expect(200)?.header("etag");

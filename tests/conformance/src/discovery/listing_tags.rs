@@ -1,7 +1,5 @@
 //! "Listing Tags": the whole list.
 
-use serde_json::Value;
-
 use crate::{
     Check, Failure, Registry,
     answer::Answer,
@@ -81,7 +79,7 @@ async fn list_must_be_200_with_name_and_tags(registry: Registry) -> Result<(), F
     if tags != ["alpha", "beta", "v1.0"] {
         return Err(answer.violates("the tags alpha, beta and v1.0"));
     }
-    if answer.json()?["name"] != Value::from(repository.name) {
+    if answer.json()?["name"] != repository.name {
         return Err(answer.violates("the name of the repository in `name`"));
     }
     Ok(())

@@ -104,10 +104,8 @@ impl Supplement {
     }
 
     fn list_referrers(&self, exchange: &mut Exchange, name: String, subject: String) {
-        if !subject
-            .split_once(':')
-            .is_some_and(|(_, hex)| hex.len() >= 64)
-        {
+        let hex = subject.split_once(':').map(|(_, hex)| hex);
+        if hex.is_none_or(|hex| hex.len() < 64) {
             return refuse(exchange, 400, "DIGEST_INVALID");
         }
         let mut found = self
@@ -211,10 +209,10 @@ impl Supplement {
                 return refuse(exchange, 400, "UNSUPPORTED");
             };
             if n > 0 && n < tags.len() {
-                let last = &tags[n - 1];
+                let end = &tags[n - 1];
                 exchange.set(
                     "link",
-                    &format!("</v2/{name}/tags/list?n={n}&last={last}>; rel=\"next\""),
+                    &format!("</v2/{name}/tags/list?n={n}&last={end}>; rel=\"next\""),
                 );
             }
             tags.truncate(n);

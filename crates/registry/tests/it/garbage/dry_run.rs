@@ -71,6 +71,28 @@ fn a_dry_run_tells_exactly_what_the_run_does() {
 }
 
 #[tokio::test]
+async fn a_dry_run_foresees_every_phase() {
+    for grace in [None, Some(TRASH / 2), Some(std::time::Duration::ZERO)] {
+        let world = super::steps::prepare().await;
+        for _ in 0..5 {
+            let options = GarbageOptions {
+                dry_run: true,
+                grace,
+            };
+            let told = world.collect_with(options).await;
+            let done = world
+                .collect_with(GarbageOptions {
+                    dry_run: false,
+                    ..options
+                })
+                .await;
+            assert_eq!(told, done, "told on the left, done on the right");
+            world.advance(crate::world::UNDO);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_of_what_goes_and_of_what_waits() {
     let world = World::new().await;
     let name = repository("acme/web");

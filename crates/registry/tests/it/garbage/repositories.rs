@@ -73,6 +73,8 @@ async fn a_deleted_repository_drains_with_everything_that_it_had() {
     let part = world.upload_append(&name, upload, None, body(&loose));
     part.await.expect("a part");
     world.push(&kept, &layer).await;
+    let other = written(&image(&layer, &[]));
+    world.put(&kept, &["v1"], &other).await.expect("pushed");
     for table in TABLES {
         if table != "trash" {
             let rows = world.count(&format!("select count(*) from {table}")).await;
@@ -90,10 +92,10 @@ async fn a_deleted_repository_drains_with_everything_that_it_had() {
     for (table, rows) in [
         ("repository_blob", 1),
         ("blob", 1),
-        ("manifest", 0),
-        ("manifest_blob", 0),
+        ("manifest", 1),
+        ("manifest_blob", 1),
         ("manifest_child", 0),
-        ("tag", 0),
+        ("tag", 1),
         ("pin", 0),
         ("upload", 0),
         ("trash", 0),

@@ -28,7 +28,7 @@ async fn cut_off(work: impl Future, wakes: usize) -> bool {
 }
 
 /// A world where every phase of a run has something to do.
-async fn prepare() -> World {
+pub(super) async fn prepare() -> World {
     let world = World::with(Settings {
         untagged_after: Some(UNDO),
         ..SETTINGS
@@ -74,10 +74,11 @@ async fn prepare() -> World {
 
 /// What is left when all runs are done.
 async fn settled(world: &World) {
-    world.advance(UNDO + LONG);
-    world.collect().await;
-    world.advance(TRASH);
-    world.collect().await;
+    // Hidden, purged, collected, deleted.
+    for _ in 0..3 {
+        world.advance(UNDO + LONG + TRASH);
+        world.collect().await;
+    }
     world.tables_agree().await;
     let name = repository("acme/web");
     for seed in 0..6 {

@@ -1,0 +1,53 @@
+//! The collector, run again and again.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{runtime::Runtime, task::JoinHandle};
+
+use super::client::{Client, Lost};
+
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Runs the collector as long as there is a server.
+pub(crate) struct Collector(JoinHandle<Lost>);
+
+impl Collector {
+    /// With this grace in seconds, or as the settings say.
+    pub(crate) fn start(runtime: &Runtime, url: &str, grace: Option<u64>) -> Self {
+        let client = Client::new(url);
+        Self(runtime.spawn(async move {
+            loop {
+                if let Err(lost) = collect(&client, grace).await {
+                    return lost;
+                }
+            }
+        }))
+    }
+
+    /// Waits until the server is gone.
+    pub(crate) async fn ends(self) -> Lost {
+        match self.0.await {
+            Ok(lost) => lost,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Runs the collector once, to its end, and tells what it did.
+pub(crate) async fn collect(client: &Client, grace: Option<u64>) -> Result<Value, Lost> {
+    let body = json!({ "dry_run": false, "grace_seconds": grace });
+    let started = client.post_json("/api/v1/gc/runs", &body).await?;
+    assert_eq!(started.status, 202, "{}", started.told());
+    let mut run: Value = serde_json::from_slice(&started.body).unwrap_or_default();
+    let path = format!("/api/v1/gc/runs/{}", run["id"].as_str().unwrap_or_default());
+    while run["ended"].is_null() {
+        tokio::time::sleep(LOOK).await;
+        let answer = client.get(&path).await?;
+        assert_eq!(answer.status, 200, "{}", answer.told());
+        run = serde_json::from_slice(&answer.body).unwrap_or_default();
+    }
+    assert!(run["error"].is_null(), "the collector failed: {run}");
+    Ok(run)
+}

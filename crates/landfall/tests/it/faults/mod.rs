@@ -1,0 +1,27 @@
+//! Faults, done to the real program: it is killed, its power goes, its disk is
+//! full, can't be written, or gives other bytes back.
+//!
+//! The clients of these tests keep a **ledger** of what was acknowledged to
+//! them. After the fault a server is started on what is there, and compared
+//! with the ledgers: everything that was acknowledged is there and has its
+//! bytes, nothing is half there, uploads go on where they stood.
+//!
+//! | file | subject |
+//! |---|---|
+//! | `dice`, `content` | what a seed makes: choices, blobs, images |
+//! | `client` | requests whose answer may be lost |
+//! | `ledger`, `hand`, `load` | what is known; a client that writes it down; many of them |
+//! | `collector` | garbage collection, again and again |
+//! | `verify` | a server against the ledgers |
+//!
+//! Needs root, `strace` and `/dev/fuse`.
+
+mod client;
+mod collector;
+mod content;
+mod dice;
+mod hand;
+mod kill;
+mod ledger;
+mod load;
+mod verify;
