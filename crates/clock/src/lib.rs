@@ -7,6 +7,8 @@
 //!
 //! **Invariant**: only [`SystemClock`] reads the machine's clock.
 
+#![forbid(unsafe_code)]
+
 use std::{
     fmt,
     ops::{Add, Sub},

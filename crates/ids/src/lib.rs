@@ -11,6 +11,8 @@
 //!
 //! **Invariant**: this crate knows identifiers, and nothing of what they name.
 
+#![forbid(unsafe_code)]
+
 use std::{fmt, hash, marker::PhantomData, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

@@ -78,10 +78,15 @@ impl Client {
             Some(detail) => detail.to_owned(),
             None => format!("the server answered {status}"),
         };
-        if status == StatusCode::UNAUTHORIZED && self.password.is_none() {
-            bail!("{detail}; give the password in LANDFALL_PASSWORD");
+        match (status, &self.password) {
+            (StatusCode::UNAUTHORIZED, None) => {
+                bail!("{detail}; give the password in LANDFALL_PASSWORD")
+            }
+            (StatusCode::UNAUTHORIZED, Some(_)) => {
+                bail!("{detail}; check LANDFALL_USER and LANDFALL_PASSWORD")
+            }
+            _ => bail!("{detail}"),
         }
-        bail!("{detail}");
     }
 
     /// Sends a request and reads the JSON of the answer.

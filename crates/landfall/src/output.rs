@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{DecimalBytes, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::cli::Format;
+
+/// Columns of a terminal that nothing is known of.
+const WIDTH: usize = 80;
 
 /// Writes a line to standard output. A reader that went away is no error.
 pub(crate) fn line(text: &str) {
@@ -39,7 +42,7 @@ pub(crate) fn listing(
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !table.is_tty() {
-        table.set_width(80);
+        table.set_width(WIDTH as u16);
     }
     table.set_header(header);
     for item in items {
@@ -48,14 +51,19 @@ pub(crate) fn listing(
     line(&table.trim_fmt());
 }
 
-/// Prints one thing: names and values, or the value as it came.
+/// Prints one thing: names and values that are not empty, or the value as it
+/// came. What is too wide stands on a line of its own.
 pub(crate) fn details(format: Format, value: &Value, rows: &[(&str, String)]) {
     if format == Format::Json {
         return json(value);
     }
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
-    for (name, text) in rows {
-        line(&format!("{name:width$}  {text}"));
+    for (name, text) in rows.iter().filter(|(_, text)| !text.is_empty()) {
+        if width + 2 + text.chars().count() <= WIDTH {
+            line(&format!("{name:width$}  {text}"));
+        } else {
+            line(&format!("{name}\n  {text}"));
+        }
     }
 }
 
@@ -75,7 +83,7 @@ pub(crate) fn number(value: &Value, field: &str) -> u64 {
 
 /// The bytes of a field, as people read them.
 pub(crate) fn bytes(value: &Value, field: &str) -> String {
-    HumanBytes(number(value, field)).to_string()
+    DecimalBytes(number(value, field)).to_string()
 }
 
 /// A digest that fits into a table: its algorithm and twelve digits.

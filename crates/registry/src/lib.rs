@@ -17,6 +17,7 @@ mod repositories;
 mod schema;
 mod store;
 mod tags;
+mod turns;
 mod uploads;
 
 use std::{fmt, sync::Arc};
@@ -50,6 +51,7 @@ pub struct Registry {
     manifests: quick_cache::sync::Cache<ManifestId, Arc<StoredManifest>, pull::ContentWeight>,
     collecting: tokio::sync::Mutex<()>,
     checking: tokio::sync::Mutex<()>,
+    turns: turns::Turns,
 }
 
 impl Registry {

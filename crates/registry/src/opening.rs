@@ -9,7 +9,7 @@ use landfall_database::Database;
 use landfall_ids::StoreId;
 use quick_cache::sync::Cache;
 
-use crate::{Error, Registry, Result, Settings, pull, store, store::repositories};
+use crate::{Error, Registry, Result, Settings, pull, store, store::repositories, turns::Turns};
 
 /// Manifests that are kept in memory, at the most, and their bytes.
 const CACHED_MANIFESTS: usize = 4096;
@@ -37,6 +37,7 @@ impl Registry {
             manifests: Cache::with_weighter(CACHED_MANIFESTS, CACHED_BYTES, pull::ContentWeight),
             collecting: tokio::sync::Mutex::new(()),
             checking: tokio::sync::Mutex::new(()),
+            turns: Turns::default(),
         })
     }
 }

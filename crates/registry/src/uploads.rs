@@ -11,9 +11,10 @@
 //!
 //! # Two requests at once
 //!
-//! The later takes the token, and the store fences the earlier writer off. The
-//! earlier finds its token gone and answers that its chunk is out of order,
-//! with the length that is on record.
+//! The later takes the token, and the store fences the earlier writer off; both
+//! in this order for both of them (see `turns`). The earlier finds its token
+//! gone and answers that its chunk is out of order, with the length that is on
+//! record.
 //!
 //! # Crash consistency
 //!
@@ -24,7 +25,7 @@
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use landfall_blobs::{Location, Staging};
+use landfall_blobs::{Finished, Location, Staging};
 use landfall_ids::{AccountId, RepositoryId, UploadId};
 use landfall_oci::{Algorithm, ByteRange, Digest, Hasher, RepositoryName};
 
@@ -109,11 +110,14 @@ impl Registry {
         match received {
             // What came before the break is kept, and the client may go on.
             Ok(()) | Err(Error::BodyBroken(_)) => {}
-            Err(error) => return Err(self.upload_failed(name, id, error).await),
+            Err(error) => return Err(self.upload_failed(name, id, session.token, error).await),
         }
         let suspended = match staging.suspend().await {
             Ok(suspended) => suspended,
-            Err(error) => return Err(self.upload_failed(name, id, error.into()).await),
+            Err(error) => {
+                let error = error.into();
+                return Err(self.upload_failed(name, id, session.token, error).await);
+            }
         };
         let (now, token, hasher) = (self.now(), session.token, suspended.hasher.save());
         let offset = suspended.offset;
@@ -152,21 +156,37 @@ impl Registry {
                 drop(staging);
                 return Err(error);
             }
-            return Err(self.upload_failed(name, id, error).await);
+            return Err(self.upload_failed(name, id, session.token, error).await);
         }
-        let stored = match self.store_as(id, staging, digest).await {
-            Ok(stored) => stored,
-            Err(error) => return Err(self.upload_failed(name, id, error).await),
+        let token = session.token;
+        let finished = match staging.finish().await {
+            Ok(finished) => finished,
+            Err(error) => return Err(self.upload_failed(name, id, token, error.into()).await),
         };
+        // From here to the commit nobody takes the session over, so what is
+        // moved to its location is what was hashed.
+        let _turn = self.turns.wait(id).await;
+        let held = self
+            .database
+            .read(move |tx| uploads::upload_is_held(tx, id, token))
+            .await?;
+        if !held {
+            return Err(self.upload_overtaken(name, id).await);
+        }
+        let stored = match self.store_as(id, finished, digest).await {
+            Ok(stored) => stored,
+            Err(error) => return Err(self.upload_failed(name, id, token, error).await),
+        };
+        let repository = session.repository;
         let from = Origin::Session {
             id,
-            token: session.token,
-            repository: session.repository,
+            token,
+            repository,
         };
         match self.blob_commit(from, stored).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.upload_overtaken(name, id).await),
-            Err(error) => Err(self.upload_failed(name, id, error).await),
+            Err(error) => Err(self.upload_failed(name, id, token, error).await),
         }
     }
 
@@ -184,7 +204,10 @@ impl Registry {
             .stage(id, 0, Hasher::new(digest.algorithm()))
             .await?;
         let stored = match self.receive(&mut *staging, 0, None, body).await {
-            Ok(()) => self.store_as(id, staging, digest).await,
+            Ok(()) => match staging.finish().await {
+                Ok(finished) => self.store_as(id, finished, digest).await,
+                Err(error) => Err(error.into()),
+            },
             Err(error) => {
                 drop(staging);
                 Err(error)
@@ -256,13 +279,15 @@ impl Registry {
             .await?)
     }
 
-    /// Takes the session's token and opens its staged bytes.
+    /// Takes the session's token and opens its staged bytes, both in the
+    /// upload's turn.
     async fn upload_hold(
         &self,
         name: &RepositoryName,
         id: UploadId,
         range: Option<ByteRange>,
     ) -> Result<Held> {
+        let _turn = self.turns.wait(id).await;
         let (now, wanted) = (self.now(), name.clone());
         let session = self
             .database
@@ -280,11 +305,14 @@ impl Registry {
             .await?;
         // Written by `Hasher::save`; a state of another version starts anew.
         let Ok(hasher) = Hasher::restore(&session.hasher) else {
-            return Err(self.upload_failed(name, id, Error::UploadUnknown).await);
+            let error = Error::UploadUnknown;
+            return Err(self.upload_failed(name, id, session.token, error).await);
         };
         match self.blobs.stage(id, session.received, hasher).await {
             Ok(staging) => Ok(Held { session, staging }),
-            Err(error) => Err(self.upload_failed(name, id, error.into()).await),
+            Err(error) => Err(self
+                .upload_failed(name, id, session.token, error.into())
+                .await),
         }
     }
 
@@ -320,15 +348,13 @@ impl Registry {
         }
     }
 
-    /// Makes the staged bytes durable at their location, if they are those of
-    /// the digest.
+    /// Gives the staged bytes their location, if they are those of the digest.
     async fn store_as(
         &self,
         id: UploadId,
-        staging: Box<dyn Staging>,
+        finished: Finished,
         expected: &Digest,
     ) -> Result<StoredBlob> {
-        let finished = staging.finish().await?;
         let actual = if finished.digest.algorithm() == expected.algorithm() {
             finished.digest
         } else {
@@ -387,23 +413,38 @@ impl Registry {
     }
 
     /// What to answer when a request on a session failed. A session that can
-    /// come to nothing is ended, and its space given back.
-    async fn upload_failed(&self, name: &RepositoryName, id: UploadId, error: Error) -> Error {
-        match error {
+    /// come to nothing is ended, and its space given back; but not by a request
+    /// that was overtaken.
+    async fn upload_failed(
+        &self,
+        name: &RepositoryName,
+        id: UploadId,
+        token: u64,
+        error: Error,
+    ) -> Error {
+        let answer = match error {
             Error::Blobs(landfall_blobs::Error::Superseded { .. }) => {
-                self.upload_overtaken(name, id).await
+                return self.upload_overtaken(name, id).await;
             }
-            Error::DigestMismatch { .. } | Error::BlobTooLarge { .. } => {
-                // The reason for the failure is the answer, not this.
-                let _ = self.upload_cancel(name, id).await;
+            Error::Blobs(landfall_blobs::Error::Lost { .. }) => Error::UploadUnknown,
+            Error::UploadUnknown | Error::DigestMismatch { .. } | Error::BlobTooLarge { .. } => {
                 error
             }
-            Error::UploadUnknown | Error::Blobs(landfall_blobs::Error::Lost { .. }) => {
-                let _ = self.upload_cancel(name, id).await;
-                Error::UploadUnknown
+            error => return error,
+        };
+        let ended = self
+            .database
+            .write(move |tx| uploads::upload_end(tx, id, token))
+            .await;
+        match ended {
+            Ok(true) => self.discard(id).await,
+            Ok(false) => return self.upload_overtaken(name, id).await,
+            Err(error) => {
+                // The reason for the failure is the answer, not this.
+                tracing::warn!(upload.id = %id, %error, "a failed session stays until it expires");
             }
-            error => error,
         }
+        answer
     }
 
     /// Another request holds the session; the answer tells where it stands.

@@ -4,7 +4,7 @@
 //! is answered with 401, the challenge (RFC 9110 section 11.6.1) says what the
 //! registry wants, and the request is sent once more.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, fmt, sync::Mutex};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use reqwest::{
@@ -60,7 +60,6 @@ impl Need {
 }
 
 /// The login of one target, and what it was granted so far.
-#[derive(Debug, Default)]
 pub(crate) struct Login {
     user: String,
     password: String,
@@ -68,7 +67,16 @@ pub(crate) struct Login {
     granted: Mutex<Granted>,
 }
 
-#[derive(Debug, Default)]
+/// Without password and tokens.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
 struct Granted {
     basic: bool,
     tokens: HashMap<Need, String>,

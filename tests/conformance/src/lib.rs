@@ -7,6 +7,10 @@
 //! and says how binding it is ([`Level`]). What a registry may lack is a
 //! [`Feature`]; the suite finds out and skips the checks that need it.
 //!
+//! Not tried, because no request shows it: rules that bind clients only; that a
+//! registry gives up unfinished uploads after a time; and "Enabling the
+//! Referrers API", which is about content from before an upgrade.
+//!
 //! The checks push to repositories below the namespaces of the target and do
 //! not clean up after themselves.
 //!

@@ -1,4 +1,5 @@
 //! `conformance`: the suite from a shell.
+#![forbid(unsafe_code)]
 
 use std::{
     io::{self, Write},
@@ -12,7 +13,7 @@ use landfall_conformance::{Target, checks, run_some};
 ///
 /// Prints a line for each check and the rule for each that failed. The exit
 /// code is 1 if a check failed, and 2 if the suite could not run.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "conformance", version, after_help = EXAMPLES)]
 struct Arguments {
     /// Base URL of the registry

@@ -1,9 +1,6 @@
 //! Running checks, and what came of it.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::fmt;
 
 use futures_util::{StreamExt, stream};
 
@@ -27,8 +24,6 @@ pub struct Finished {
     pub check: Check,
     /// How it ended.
     pub outcome: Outcome,
-    /// How long it took.
-    pub took: Duration,
 }
 
 impl fmt::Display for Finished {
@@ -128,7 +123,6 @@ pub async fn run_some(
 }
 
 async fn finish(check: Check, registry: &Registry, missing: &[Feature]) -> Finished {
-    let started = Instant::now();
     let outcome = if let Some(feature) = check.needs.iter().find(|need| missing.contains(need)) {
         Outcome::Skipped(Failure::NotOffered(feature.title()).to_string())
     } else {
@@ -138,9 +132,5 @@ async fn finish(check: Check, registry: &Registry, missing: &[Feature]) -> Finis
             Err(failure) => Outcome::Failed(failure),
         }
     };
-    Finished {
-        check,
-        outcome,
-        took: started.elapsed(),
-    }
+    Finished { check, outcome }
 }

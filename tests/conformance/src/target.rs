@@ -1,7 +1,9 @@
 //! The registry under test, as a person names it.
 
+use std::fmt;
+
 /// Where the registry is, how to log in, and where the suite may push.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
     /// The base URL, without `/v2/`: `http://127.0.0.1:5000`.
     pub url: String,
@@ -55,5 +57,17 @@ impl Target {
         namespace.trim_matches('/').clone_into(&mut self.namespace);
         self.other_namespace = format!("{}-other", self.namespace);
         self
+    }
+}
+
+/// Without the password.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("url", &self.url)
+            .field("user", &self.user)
+            .field("namespace", &self.namespace)
+            .field("other_namespace", &self.other_namespace)
+            .finish_non_exhaustive()
     }
 }

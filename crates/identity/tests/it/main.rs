@@ -1,5 +1,7 @@
 //! Identities as their callers see them.
 
+#![forbid(unsafe_code)]
+
 use std::{sync::Arc, time::Duration};
 
 use landfall_clock::{ManualClock, Timestamp};

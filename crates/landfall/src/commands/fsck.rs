@@ -24,7 +24,7 @@ pub(super) async fn run(
     let body = json!({ "repair": repair, "quick": quick });
     let mut run = client.call(Method::POST, &["fsck", "runs"], &[], Some(&body)).await?;
     let id = text(&run, "id");
-    let bar = output::progress("{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}");
+    let bar = output::progress("{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg}");
     while run["ended"].is_null() {
         bar.set_length(number(&run, "total_bytes"));
         bar.set_position(number(&run, "bytes"));

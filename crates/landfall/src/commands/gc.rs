@@ -70,7 +70,9 @@ fn report(format: Format, run: &Value, dry_run: bool) {
         format!("{} ({})", number(report, count), bytes(report, size))
     };
     let mut rows = vec![(if dry_run { "would collect" } else { "collected" }, of("blobs", "bytes"))];
-    if !dry_run {
+    if dry_run {
+        rows.push(("would free", bytes(report, "freed_bytes")));
+    } else {
         rows.extend([
             ("purged manifests", text(report, "manifests")),
             ("ended uploads", text(report, "uploads")),

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
+mod cli;
 mod clients;
 mod conformance;
 mod faults;

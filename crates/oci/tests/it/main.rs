@@ -3,6 +3,8 @@
 //! Properties hold for anything that proptest thinks of; the `fuzz` module
 //! feeds arbitrary bytes, and the kept inputs below `__fuzz__`, to the parsers.
 
+#![forbid(unsafe_code)]
+
 mod digest;
 mod error_code;
 mod fuzz;

@@ -89,6 +89,14 @@ pub(crate) fn upload_commit(
     Ok(changed == 1)
 }
 
+/// Whether the token of the session is still ours.
+pub(crate) fn upload_is_held(tx: &ReadTransaction<'_>, id: UploadId, token: u64) -> Result<bool> {
+    tx.exists(
+        "select 1 from upload where id = ?1 and token = ?2",
+        params![id, token],
+    )
+}
+
 /// Ends the session, if the token is still ours.
 pub(crate) fn upload_end(tx: &WriteTransaction<'_>, id: UploadId, token: u64) -> Result<bool> {
     Ok(tx.execute(

@@ -86,6 +86,11 @@ impl World {
         let named: BTreeSet<_> = rows.iter().map(|location| self.file(location)).collect();
         let there: BTreeSet<_> = self.files("blobs").into_iter().collect();
         assert_eq!(named, there, "rows on the left, files on the right");
+        self.rows_have_files().await;
+    }
+
+    /// Panics if the file of a blob is missing or has another size.
+    pub(crate) async fn rows_have_files(&self) {
         for row in self.texts("select location || ' ' || size from blob").await {
             let (location, size) = row.split_once(' ').expect("two columns");
             let file = fs::metadata(self.file(location)).expect("a file");

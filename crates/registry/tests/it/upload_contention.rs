@@ -1,11 +1,11 @@
 //! Two requests at once: on one session, and with one content.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use landfall_blobs::{Calls, Operation};
-use landfall_oci::Algorithm;
+use landfall_oci::{Algorithm, ByteRange};
 use landfall_registry::{Body, Error};
 use tokio::sync::{Notify, oneshot};
 
@@ -113,6 +113,51 @@ fn held(world: &World, operation: Operation) -> (Arc<Notify>, Arc<Notify>) {
 }
 
 #[tokio::test]
+async fn a_request_that_was_overtaken_before_it_wrote_takes_nothing_away() {
+    // The earlier request has its turn in the database and not yet in the
+    // store when the later one comes, and its client has long hung up.
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let part = world.upload_append(&name, id, None, body(&whole[..100]));
+    part.await.expect("a part");
+    let (go, waits) = held(&world, Operation::Stage);
+    let append = |end: usize| {
+        let (registry, name, part) = (world.registry(), name.clone(), whole.slice(100..end));
+        let range = ByteRange::of_chunk(&format!("100-{}", end - 1)).expect("a range");
+        tokio::spawn(async move {
+            let appended = registry.upload_append(&name, id, Some(range), body(&part));
+            appended.await.map(|status| status.received)
+        })
+    };
+    let earlier = append(200);
+    waits.notified().await;
+    world.store.heal();
+    let mut later = append(300);
+    // It comes to its end, or waits for the earlier one.
+    let first = tokio::time::timeout(Duration::from_millis(100), &mut later).await;
+    go.notify_one();
+    let later = match first {
+        Ok(later) => later,
+        Err(_) => later.await,
+    };
+    let answers = [earlier.await, later].map(|answer| answer.expect("no panic"));
+    let acknowledged = answers.iter().filter_map(|answer| answer.as_ref().ok());
+    let received = *acknowledged.max().expect("one of the two was taken");
+    for refused in answers.into_iter().filter_map(Result::err) {
+        assert!(
+            matches!(refused, Error::ChunkOutOfOrder { received: at } if at <= received),
+            "{refused:?}"
+        );
+    }
+    let (wanted, rest) = (digest(&whole), body(&whole[received as usize..]));
+    let last = world.upload_finish(&name, id, &wanted, None, rest);
+    last.await.expect("what was acknowledged is there");
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
 async fn a_cancelled_session_makes_no_blob_of_the_request_that_still_runs() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 600));
@@ -192,5 +237,79 @@ async fn bytes_that_are_to_be_deleted_become_no_blob() {
     world.tables_agree().await;
     world.push(&name, &whole).await;
     world.collect().await;
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn a_closing_request_that_was_overtaken_takes_no_bytes_away() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let part = world.upload_append(&name, id, None, body(&whole[..100]));
+    part.await.expect("a part");
+    let (begun, has_begun) = oneshot::channel();
+    let (end, ends) = oneshot::channel();
+    let earlier = tokio::spawn({
+        let (registry, name, whole) = (world.registry(), name.clone(), whole.clone());
+        async move {
+            let rest = slow_body(&whole[100..], begun, ends);
+            let wanted = digest(&whole);
+            registry.upload_finish(&name, id, &wanted, None, rest).await
+        }
+    });
+    has_begun.await.expect("the earlier request writes");
+    // The later one has its token, and is about to take the bytes over.
+    let (go, waits) = held(&world, Operation::Stage);
+    let later = tokio::spawn({
+        let (registry, name, part) = (world.registry(), name.clone(), whole.slice(100..300));
+        async move { registry.upload_append(&name, id, None, body(&part)).await }
+    });
+    waits.notified().await;
+    end.send(()).expect("the earlier request still runs");
+    // It can't end before the later one has what it needs.
+    let early = tokio::time::timeout(Duration::from_millis(100), earlier);
+    assert!(early.await.is_err(), "it did not wait for its turn");
+    go.notify_one();
+    let later = later.await.expect("no panic");
+    assert_eq!(later.expect("the later one wins").received, 300);
+    let (wanted, rest) = (digest(&whole), body(&whole[300..]));
+    let last = world.upload_finish(&name, id, &wanted, None, rest);
+    last.await.expect("what was acknowledged is there");
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn a_request_that_was_overtaken_ends_no_session() {
+    let world = World::with(landfall_registry::Settings {
+        max_blob_size: Some(1000),
+        ..crate::world::SETTINGS
+    })
+    .await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let (begun, has_begun) = oneshot::channel();
+    let (end, ends) = oneshot::channel();
+    let earlier = tokio::spawn({
+        let (registry, name) = (world.registry(), name.clone());
+        async move {
+            let large = slow_body(&[0; 900], begun, ends).chain(body(&[0; 900]));
+            registry.upload_append(&name, id, None, large.boxed()).await
+        }
+    });
+    has_begun.await.expect("the earlier request writes");
+    let later = world.upload_append(&name, id, None, body(&whole[..300]));
+    assert_eq!(later.await.expect("the later request").received, 300);
+    end.send(()).expect("the earlier request still runs");
+    let earlier = earlier.await.expect("no panic");
+    assert!(
+        matches!(earlier, Err(Error::ChunkOutOfOrder { received: 300 })),
+        "{earlier:?}"
+    );
+    let (wanted, rest) = (digest(&whole), body(&whole[300..]));
+    let last = world.upload_finish(&name, id, &wanted, None, rest);
+    last.await
+        .expect("too much of another is no fault of this one");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }

@@ -12,9 +12,10 @@ use crate::{backup, registry_api::chain};
 
 /// Makes a backup of the metadata while everything goes on, and answers with
 /// it: a tar archive. It holds password hashes; keep it as you keep those.
-#[utoipa::path(post, path = "/backups", tag = "operation",
+#[utoipa::path(post, path = "/backups", operation_id = "backup_create",
+    tag = "operation",
     responses((status = 200, content_type = "application/x-tar", body = Vec<u8>),
-              (status = "default", body = Problem)))]
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn create(call: Call) -> Result<Response, Problem> {
     call.allow_operation()?;
     let server = &call.server;

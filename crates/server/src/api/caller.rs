@@ -6,12 +6,15 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use landfall_identity::{Action, Caller, Resource};
+use landfall_identity::{Action, Caller, Refusal, Resource};
 use landfall_oci::{Reference, RepositoryName};
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
-use crate::{Server, auth};
+use crate::{
+    Server,
+    auth::{self, Rejection},
+};
 
 /// Who calls, with the services to call. Extracting it checks credentials; a
 /// handler asks for the right.
@@ -52,12 +55,25 @@ impl Call {
         self.allow_on(Action::Administer, Resource::Registry)
     }
 
+    /// Asks whether the caller has said who it is, where what it may do can't
+    /// be asked yet.
+    pub(super) fn is_somebody(&self) -> Result<(), Problem> {
+        match self.caller.principal {
+            Some(_) => Ok(()),
+            None => Err(self.rejected(None, &Rejection::Refused(Refusal::Unauthenticated))),
+        }
+    }
+
     fn allow_on(&self, action: Action, resource: Resource<'_>) -> Result<(), Problem> {
         auth::authorize(&self.server, &self.caller, action, resource).map_err(|rejection| {
             let scope = auth::scope_for(action, resource);
-            let challenge = auth::challenge(&self.server, &self.base_url, Some(&scope), &rejection);
-            Problem::rejected(&rejection, challenge)
+            self.rejected(Some(&scope), &rejection)
         })
+    }
+
+    fn rejected(&self, scope: Option<&str>, rejection: &Rejection) -> Problem {
+        let challenge = auth::challenge(&self.server, &self.base_url, scope, rejection);
+        Problem::rejected(rejection, challenge)
     }
 
     pub(super) fn may_pull(&self, name: &RepositoryName) -> bool {

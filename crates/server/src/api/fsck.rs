@@ -126,8 +126,10 @@ impl From<&FsckRun> for FsckRunBody {
 }
 
 /// Lists the last checks, newest first.
-#[utoipa::path(get, path = "/fsck/runs", tag = "operation",
-    responses((status = 200, body = Listing<FsckRunBody>), (status = "default", body = Problem)))]
+#[utoipa::path(get, path = "/fsck/runs", operation_id = "fsck_run_list",
+    tag = "operation",
+    responses((status = 200, body = Listing<FsckRunBody>),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(call: Call) -> Result<Json<Listing<FsckRunBody>>, Problem> {
     call.allow_operation()?;
     let runs = call.server.runs.fsck();
@@ -137,13 +139,16 @@ pub(super) async fn list(call: Call) -> Result<Json<Listing<FsckRunBody>>, Probl
 }
 
 /// Starts a check; it goes on after the answer.
-#[utoipa::path(post, path = "/fsck/runs", tag = "operation", request_body = NewFsckRun,
-    responses((status = 202, body = FsckRunBody), (status = "default", body = Problem)))]
+#[utoipa::path(post, path = "/fsck/runs", operation_id = "fsck_run_start",
+    tag = "operation", request_body = NewFsckRun,
+    responses((status = 202, body = FsckRunBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn start(
     call: Call,
-    Content(new): Content<NewFsckRun>,
+    content: Content,
 ) -> Result<(StatusCode, Json<FsckRunBody>), Problem> {
     call.allow_operation()?;
+    let new: NewFsckRun = content.read().await?;
     let options = FsckOptions {
         repair: new.repair,
         quick: new.quick,
@@ -153,9 +158,11 @@ pub(super) async fn start(
 }
 
 /// How far a check is, or what it found.
-#[utoipa::path(get, path = "/fsck/runs/{id}", tag = "operation",
+#[utoipa::path(get, path = "/fsck/runs/{id}", operation_id = "fsck_run_show",
+    tag = "operation",
     params(("id" = String, Path, description = "The run")),
-    responses((status = 200, body = FsckRunBody), (status = "default", body = Problem)))]
+    responses((status = 200, body = FsckRunBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
     call: Call,
     Segments(id): Segments<RunId>,

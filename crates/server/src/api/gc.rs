@@ -111,9 +111,10 @@ impl From<&GarbageRun> for GarbageRunBody {
 }
 
 /// Lists the last runs, newest first.
-#[utoipa::path(get, path = "/gc/runs", tag = "operation",
+#[utoipa::path(get, path = "/gc/runs", operation_id = "gc_run_list",
+    tag = "operation",
     responses((status = 200, body = Listing<GarbageRunBody>),
-              (status = "default", body = Problem)))]
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(call: Call) -> Result<Json<Listing<GarbageRunBody>>, Problem> {
     call.allow_operation()?;
     let runs = call.server.runs.garbage();
@@ -123,13 +124,16 @@ pub(super) async fn list(call: Call) -> Result<Json<Listing<GarbageRunBody>>, Pr
 }
 
 /// Starts the collector; it goes on after the answer.
-#[utoipa::path(post, path = "/gc/runs", tag = "operation", request_body = NewGarbageRun,
-    responses((status = 202, body = GarbageRunBody), (status = "default", body = Problem)))]
+#[utoipa::path(post, path = "/gc/runs", operation_id = "gc_run_start",
+    tag = "operation", request_body = NewGarbageRun,
+    responses((status = 202, body = GarbageRunBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn start(
     call: Call,
-    Content(new): Content<NewGarbageRun>,
+    content: Content,
 ) -> Result<(StatusCode, Json<GarbageRunBody>), Problem> {
     call.allow_operation()?;
+    let new: NewGarbageRun = content.read().await?;
     let grace = new.grace_seconds.map(Duration::from_secs);
     let run = call.server.runs.start_garbage(GarbageOptions {
         dry_run: new.dry_run,
@@ -139,9 +143,11 @@ pub(super) async fn start(
 }
 
 /// How far a run is, or what it did.
-#[utoipa::path(get, path = "/gc/runs/{id}", tag = "operation",
+#[utoipa::path(get, path = "/gc/runs/{id}", operation_id = "gc_run_show",
+    tag = "operation",
     params(("id" = String, Path, description = "The run")),
-    responses((status = 200, body = GarbageRunBody), (status = "default", body = Problem)))]
+    responses((status = 200, body = GarbageRunBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
     call: Call,
     Segments(id): Segments<RunId>,

@@ -135,9 +135,11 @@ impl From<HistoryEntry> for HistoryBody {
 }
 
 /// Lists the images of a repository, in the order of their digests.
-#[utoipa::path(get, path = "/repositories/{name}/images", tag = "images",
+#[utoipa::path(get, path = "/repositories/{name}/images", operation_id = "image_list",
+    tag = "images",
     params(("name" = String, Path, description = "The whole name, percent-encoded"), Paging),
-    responses((status = 200, body = Listing<ImageBody>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Listing<ImageBody>),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     call: Call,
     Segments(name): Segments<String>,
@@ -157,10 +159,12 @@ pub(super) async fn list(
 }
 
 /// An image, the images of its index, and what refers to them.
-#[utoipa::path(get, path = "/repositories/{name}/images/{reference}", tag = "images",
+#[utoipa::path(get, path = "/repositories/{name}/images/{reference}", operation_id = "image_show",
+    tag = "images",
     params(("name" = String, Path, description = "The whole name, percent-encoded"),
            ("reference" = String, Path, description = "A tag or a digest")),
-    responses((status = 200, body = ImageTreeBody), (status = "default", body = Problem)))]
+    responses((status = 200, body = ImageTreeBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
     call: Call,
     Segments((name, image)): Segments<(String, String)>,
@@ -184,10 +188,13 @@ pub(super) struct Deletion {
 
 /// Deletes an image. A tag takes its manifest along when nothing else holds
 /// that one, and an index the images that only it held.
-#[utoipa::path(delete, path = "/repositories/{name}/images/{reference}", tag = "images",
+#[utoipa::path(delete, path = "/repositories/{name}/images/{reference}",
+    operation_id = "image_delete",
+    tag = "images",
     params(("name" = String, Path, description = "The whole name, percent-encoded"),
            ("reference" = String, Path, description = "A tag or a digest"), Deletion),
-    responses((status = 200, body = Deleted), (status = "default", body = Problem)))]
+    responses((status = 200, body = Deleted),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn delete(
     call: Call,
     Segments((name, image)): Segments<(String, String)>,
@@ -214,10 +221,13 @@ pub(super) struct OfPlatform {
 }
 
 /// How an image was built, as its configuration tells it.
-#[utoipa::path(get, path = "/repositories/{name}/images/{reference}/history", tag = "images",
+#[utoipa::path(get, path = "/repositories/{name}/images/{reference}/history",
+    operation_id = "image_history",
+    tag = "images",
     params(("name" = String, Path, description = "The whole name, percent-encoded"),
            ("reference" = String, Path, description = "A tag or a digest"), OfPlatform),
-    responses((status = 200, body = Listing<HistoryBody>), (status = "default", body = Problem)))]
+    responses((status = 200, body = Listing<HistoryBody>),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn history(
     call: Call,
     Segments((name, image)): Segments<(String, String)>,

@@ -55,17 +55,20 @@ pub(super) enum LayerStateBody {
 
 /// Tells for a whole image which layers must be uploaded. What is not new is
 /// kept for the promised time, so that the push can name it.
-#[utoipa::path(post, path = "/repositories/{name}/layers:check", tag = "images",
+#[utoipa::path(post, path = "/repositories/{name}/layers:check", operation_id = "layers_check",
+    tag = "images",
     params(("name" = String, Path, description = "The whole name, percent-encoded")),
     request_body = LayersToCheck,
-    responses((status = 200, body = CheckedLayers), (status = "default", body = Problem)))]
+    responses((status = 200, body = CheckedLayers),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn check(
     call: Call,
     Segments(name): Segments<String>,
-    Content(asked): Content<LayersToCheck>,
+    content: Content,
 ) -> Result<Json<CheckedLayers>, Problem> {
     let name = repository(&name)?;
     call.allow(Action::Push, &name)?;
+    let asked: LayersToCheck = content.read().await?;
     if asked.digests.len() > MOST {
         let many = asked.digests.len();
         return Err(Problem::invalid(&format!(

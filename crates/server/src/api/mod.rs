@@ -93,7 +93,16 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         let detail = "this path is no part of the API; see /api/v1/openapi.json".to_owned();
         problem::Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
     };
+    let other_method = || async {
+        let detail = "this resource doesn't know the method; `Allow` tells which it knows";
+        problem::Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            detail.to_owned(),
+        )
+    };
     router
+        .method_not_allowed_fallback(other_method)
         .route("/api/v1/openapi.json", get(|| async { Json(document) }))
         .with_state(server)
         .route("/api/v1/{*rest}", axum::routing::any(unknown))

@@ -1,6 +1,6 @@
 //! Pages of a listing.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
@@ -78,15 +78,23 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Server>> for Parameters<T> {
     }
 }
 
-/// A JSON body; a wrong one is a problem like any other.
-pub(super) struct Content<T>(pub(super) T);
+/// A JSON body that is read when the caller has been let through: nobody else
+/// makes us take it, or hears what is wrong with it.
+pub(super) struct Content(Request);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Server>> for Content<T> {
-    type Rejection = Problem;
+impl FromRequest<Arc<Server>> for Content {
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, server).await {
-            Ok(Json(content)) => Ok(Self(content)),
+    async fn from_request(request: Request, _: &Arc<Server>) -> Result<Self, Infallible> {
+        Ok(Self(request))
+    }
+}
+
+impl Content {
+    /// Reads it; a wrong one is a problem like any other.
+    pub(super) async fn read<T: DeserializeOwned>(self) -> Result<T, Problem> {
+        match Json::<T>::from_request(self.0, &()).await {
+            Ok(Json(content)) => Ok(content),
             Err(error) => Err(Problem::new(
                 error.status(),
                 "invalid-request",

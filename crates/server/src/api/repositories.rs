@@ -74,9 +74,10 @@ impl From<RepositorySummary> for RepositorySummaryBody {
 }
 
 /// Lists repositories, in the order of their names.
-#[utoipa::path(get, path = "/repositories", tag = "repositories", params(Paging),
+#[utoipa::path(get, path = "/repositories", operation_id = "repository_list",
+    tag = "repositories", params(Paging),
     responses((status = 200, body = Listing<RepositorySummaryBody>),
-              (status = "default", body = Problem)))]
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     call: Call,
     Parameters(paging): Parameters<Paging>,
@@ -94,13 +95,17 @@ pub(super) async fn list(
 }
 
 /// Makes an empty repository. A push makes one too.
-#[utoipa::path(post, path = "/repositories", tag = "repositories",
+#[utoipa::path(post, path = "/repositories", operation_id = "repository_create",
+    tag = "repositories",
     request_body = NewRepository,
-    responses((status = 201, body = RepositoryBody), (status = "default", body = Problem)))]
+    responses((status = 201, body = RepositoryBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn create(
     call: Call,
-    Content(new): Content<NewRepository>,
+    content: Content,
 ) -> Result<(StatusCode, Json<RepositoryBody>), Problem> {
+    call.is_somebody()?;
+    let new: NewRepository = content.read().await?;
     let name = repository(&new.name)?;
     call.allow(Action::Push, &name)?;
     let account = call
@@ -118,10 +123,11 @@ pub(super) async fn create(
 }
 
 /// A repository and what it holds.
-#[utoipa::path(get, path = "/repositories/{name}", tag = "repositories",
+#[utoipa::path(get, path = "/repositories/{name}", operation_id = "repository_show",
+    tag = "repositories",
     params(("name" = String, Path, description = "The whole name, percent-encoded")),
     responses((status = 200, body = RepositorySummaryBody),
-              (status = "default", body = Problem)))]
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(
     call: Call,
     Segments(name): Segments<String>,
@@ -134,9 +140,11 @@ pub(super) async fn show(
 }
 
 /// Deletes a repository with everything in it.
-#[utoipa::path(delete, path = "/repositories/{name}", tag = "repositories",
+#[utoipa::path(delete, path = "/repositories/{name}", operation_id = "repository_delete",
+    tag = "repositories",
     params(("name" = String, Path, description = "The whole name, percent-encoded")),
-    responses((status = 204), (status = "default", body = Problem)))]
+    responses((status = 204),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn delete(
     call: Call,
     Segments(name): Segments<String>,

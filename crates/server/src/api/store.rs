@@ -26,8 +26,10 @@ pub(super) struct StoreBody {
 }
 
 /// What the whole store holds, whoever may see it.
-#[utoipa::path(get, path = "/store", tag = "operation",
-    responses((status = 200, body = StoreBody), (status = "default", body = Problem)))]
+#[utoipa::path(get, path = "/store", operation_id = "store_show",
+    tag = "operation",
+    responses((status = 200, body = StoreBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(call: Call) -> Result<Json<StoreBody>, Problem> {
     call.allow_operation()?;
     let totals = call.server.registry.store_totals().await?;

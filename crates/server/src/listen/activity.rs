@@ -172,6 +172,11 @@ impl Activity {
         self.unread_body.store(unread, Relaxed);
     }
 
+    /// Whether the client is still to send, or we to read, a body.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.unread_body.load(Relaxed)
+    }
+
     /// Whether closing now could destroy an answer that is on its way: bytes
     /// that nobody reads make the kernel reset the connection.
     pub(super) fn should_linger(&self) -> bool {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{Request, Response, Version};
+use http::{HeaderValue, Request, Response, Version, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tower::Service;
@@ -77,11 +77,17 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let response = ready!(Pin::new(&mut this.future).poll(cx))?;
+        let mut response = ready!(Pin::new(&mut this.future).poll(cx))?;
         let Some(running) = this.running.take() else {
             // A future is not polled after it was ready.
             return Poll::Pending;
         };
+        if !this.pieces && running.0.has_unread_body() {
+            // Nobody reads the rest: the connection ends, and the client has to
+            // know it before it sends the next request (RFC 9112 section 9.6).
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         Poll::Ready(Ok(response.map(|body| {
             // A body that is already at its end makes nobody wait.
             if this.pieces && !body.is_end_stream() {

@@ -1,10 +1,12 @@
 //! The suite, tried on a registry whose deviations are known, and on answers
 //! that are wrong.
+#![forbid(unsafe_code)]
 
 mod deviations;
 mod docker_registry;
 mod faults;
 mod faulty_proxy;
+mod logins;
 mod supplement;
 
 use std::collections::BTreeSet;

@@ -24,4 +24,5 @@ mod hand;
 mod kill;
 mod ledger;
 mod load;
+mod power;
 mod verify;

@@ -136,7 +136,7 @@ async fn round(number: u32) {
     stop.notify_one();
     collector.await.expect("the collector ends well");
     world.tables_agree().await;
-    world.files_are_those_of_the_rows().await;
+    world.rows_have_files().await;
     for name in ["acme/a", "acme/b"].map(repository) {
         whole(&world, &name).await;
     }

@@ -76,8 +76,9 @@ async fn twins(number: u32) {
     stop.notify_one();
     collector.await.expect("the collector ends well");
     world.tables_agree().await;
-    world.files_are_those_of_the_rows().await;
+    world.rows_have_files().await;
     world.collect().await;
+    world.files_are_those_of_the_rows().await;
     assert_eq!(world.files("blobs").len(), 1, "stored once");
     assert_eq!(world.count("select count(*) from blob").await, 1);
     for name in &names {

@@ -1,0 +1,184 @@
+//! Nobody gets in without the right: every route, every kind of credential.
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+
+use super::{
+    World,
+    routes::{PUBLIC, REPOSITORY, Route, of_distribution, of_document},
+};
+use crate::{server::Options, session::Image};
+
+async fn all_routes(world: &World) -> Vec<Route> {
+    let mut routes = of_distribution();
+    routes.extend(of_document(world).await);
+    routes
+}
+
+/// Sends a request of a route. What has a body gets one that does nothing, in
+/// case somebody is let through: the repository is there, the rest is wrong.
+async fn send(request: RequestBuilder, route: &Route) -> Response {
+    let request = match route.method {
+        Method::POST | Method::PUT | Method::PATCH => {
+            request.header("content-type", "application/json").body(r#"{"name":"admin/web","digests":0}"#)
+        }
+        _ => request,
+    };
+    request.send().await.expect("answer")
+}
+
+/// Fails unless the answer refuses, in the form of its API, and tells nothing.
+async fn assert_refused(answer: Response, route: &Route, who: &str) {
+    let status = answer.status();
+    let at = format!("{} {} by {who}", route.method, route.path);
+    let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+    assert!(refused.contains(&status), "{at} is answered with {status}");
+    let challenged = answer.headers().get("www-authenticate").cloned();
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = challenged.unwrap_or_else(|| panic!("{at} is not challenged"));
+        let challenge = challenge.to_str().expect("text").to_owned();
+        assert!(challenge.starts_with("Bearer realm=\"http://"), "{at}: {challenge}");
+    }
+    if route.method == Method::HEAD {
+        return;
+    }
+    let body: Value = answer.json().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+    if route.path.starts_with("/v2/") {
+        let code = body["errors"][0]["code"].as_str();
+        assert!(matches!(code, Some("UNAUTHORIZED" | "DENIED")), "{at}: {body}");
+    } else {
+        assert_eq!(body["status"], status.as_u16(), "{at}: {body}");
+    }
+    assert!(!body.to_string().contains("sha256:"), "{at}: {body}");
+}
+
+#[tokio::test]
+async fn no_route_answers_without_the_right() {
+    let world = World::start();
+    let image = Image::new(1, 2);
+    world.session.push(REPOSITORY, "v1", &image).await;
+    let elsewhere = world.session.token(&["repository:admin/other:pull,push,delete"]).await;
+    for route in all_routes(&world).await {
+        let request = || world.session.anonymous(route.method.clone(), &route.path);
+        assert_refused(send(request(), &route).await, &route, "nobody").await;
+        let wrong = request().basic_auth("admin", Some("wrong"));
+        assert_refused(send(wrong, &route).await, &route, "a wrong password").await;
+        let nobody = request().basic_auth("nobody", Some("nothing"));
+        assert_refused(send(nobody, &route).await, &route, "an unknown user").await;
+        let garbage = request().bearer_auth("eyJhbGciOiJub25lIn0.e30.");
+        assert_refused(send(garbage, &route).await, &route, "a token without a signature").await;
+        if route.needs != "login" {
+            let other = request().bearer_auth(&elsewhere);
+            assert_refused(send(other, &route).await, &route, "a token for elsewhere").await;
+        }
+    }
+    world.session.assert_pulls(REPOSITORY, "v1", &image).await;
+}
+
+#[tokio::test]
+async fn a_token_is_good_for_the_actions_of_its_scope_and_for_no_others() {
+    let world = World::start();
+    let image = Image::new(1, 2);
+    world.session.push(REPOSITORY, "v1", &image).await;
+    let scopes = [
+        ("", ""),
+        ("pull", "repository:admin/web:pull"),
+        ("push", "repository:admin/web:push"),
+        ("delete", "repository:admin/web:delete"),
+        ("catalog", "registry:catalog:*"),
+        ("operation", "registry:operation:*"),
+    ];
+    // A name that begins like the one of the token is another name.
+    let prefix = world.session.token(&["repository:admin/we:pull,push,delete"]).await;
+    for (action, scope) in scopes {
+        let token = world.session.token(&[scope]).await;
+        for route in all_routes(&world).await {
+            if route.needs == action || route.needs == "login" {
+                continue;
+            }
+            let who = format!("a token for `{scope}`");
+            let request = world.session.anonymous(route.method.clone(), &route.path);
+            assert_refused(send(request.bearer_auth(&token), &route).await, &route, &who).await;
+            let request = world.session.anonymous(route.method.clone(), &route.path);
+            let answer = send(request.bearer_auth(&prefix), &route).await;
+            assert_refused(answer, &route, "a token for `admin/we`").await;
+        }
+    }
+    world.session.assert_pulls(REPOSITORY, "v1", &image).await;
+}
+
+/// The other side: each route lets through who has the right.
+#[tokio::test]
+async fn every_route_lets_its_own_token_through() {
+    let world = World::start();
+    for route in all_routes(&world).await {
+        let scope = match route.needs {
+            "catalog" | "operation" => format!("registry:{}:*", route.needs),
+            "login" => String::new(),
+            action => format!("repository:{REPOSITORY}:{action}"),
+        };
+        let token = world.session.token(&[&scope]).await;
+        let request = world.session.anonymous(route.method.clone(), &route.path);
+        let answer = send(request.bearer_auth(token), &route).await;
+        let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let (status, at) = (answer.status(), format!("{} {}", route.method, route.path));
+        assert!(!refused.contains(&status), "{at} is answered with {status}");
+        assert!(!status.is_server_error(), "{at} is answered with {status}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_public_answers_everybody() {
+    let world = World::start();
+    for (method, path) in PUBLIC {
+        let method: Method = method.parse().expect("a method");
+        let answer = world.session.anonymous(method, path).send().await.expect("answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    let wrong = world.session.anonymous(Method::GET, "/token").basic_auth("admin", Some("wrong"));
+    let refused = wrong.send().await.expect("answer");
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "a wrong password gets a token");
+}
+
+#[tokio::test]
+async fn with_anonymous_pull_exactly_the_reads_of_repositories_are_open() {
+    let options = Options::default().set("LANDFALL_REGISTRY_ANONYMOUS_PULL", "1");
+    let world = World::start_with(&options);
+    let image = Image::new(1, 2);
+    world.session.push(REPOSITORY, "v1", &image).await;
+    for route in all_routes(&world).await {
+        let request = world.session.anonymous(route.method.clone(), &route.path);
+        let answer = send(request, &route).await;
+        let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let open = !refused.contains(&answer.status());
+        let expected = matches!(route.needs, "pull" | "catalog");
+        assert_eq!(open, expected, "{} {}: {}", route.method, route.path, answer.status());
+    }
+    world.session.assert_pulls(REPOSITORY, "v1", &image).await;
+}
+
+/// What is refused looks the same whether it is there or not.
+#[tokio::test]
+async fn a_refusal_does_not_tell_what_exists() {
+    let world = World::start();
+    world.session.push(REPOSITORY, "v1", &Image::new(1, 2)).await;
+    let mut answers = Vec::new();
+    for (name, tag) in [("admin/web", "v1"), ("admin/web", "v2"), ("admin/wob", "v1")] {
+        for path in [
+            format!("/v2/{name}/manifests/{tag}"),
+            format!("/v2/{name}/tags/list"),
+            format!("/api/v1/repositories/{}/images/{tag}", name.replace('/', "%2F")),
+        ] {
+            let answer = world.session.anonymous(Method::GET, &path).send().await.expect("answer");
+            let challenge = answer.headers()["www-authenticate"].to_str().expect("text");
+            let challenge = challenge.replace(name, "NAME");
+            let status = answer.status();
+            let body = answer.text().await.expect("a body").replace(name, "NAME");
+            answers.push((status, challenge, body));
+        }
+    }
+    let (first, others) = answers.split_at(3);
+    for other in others.chunks(3) {
+        assert_eq!(other, first);
+    }
+}
