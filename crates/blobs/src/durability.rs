@@ -77,7 +77,8 @@
 //! | a staged file longer than its row says, or with holes in that part | `stage` cuts it to the row's offset |
 //! | a staged file that was never suspended, perhaps empty | no row has an offset above 0: `stage` starts over |
 //! | a staged file shorter than its row says | can't come from a crash; `stage` answers `Lost` |
-//! | a staged file and its promoted copy, on a file system whose rename is not one step | no harm: the object is whole; `promote` with the same digest returns it, `discard` removes the other |
+//! | an object that was promoted, while the row of its upload goes on | `stage` takes it back to its staged file, and cuts it to the row's offset |
+//! | a staged file and its promoted copy, on a file system whose rename is not one step | no harm: `stage` and `promote` take the staged file, whose bytes replace the other |
 //! | an object that no row names | invisible; the orphan sweep deletes it |
 //! | an empty directory | used by the next promotion |
 //! | `store-id.<id>`, the half-written marker | written over by the next claim |

@@ -31,6 +31,10 @@ pub trait BlobStore: Send + Sync + Debug {
     /// the first `offset` bytes. Staged bytes beyond `offset` are thrown away;
     /// if there are fewer than `offset`, the answer is [`Error::Lost`].
     ///
+    /// Bytes that were promoted count as staged: an upload goes on whose
+    /// location was never committed, because a crash came first. So the caller
+    /// stages nothing for an upload that a row says has ended.
+    ///
     /// An earlier writer of the same upload is fenced off: what it still
     /// writes is refused with [`Error::Superseded`] and touches nothing.
     async fn stage(

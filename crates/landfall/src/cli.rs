@@ -10,7 +10,12 @@ use crate::config;
 
 /// From a build artifact to a running container, in one binary.
 #[derive(Debug, Parser)]
-#[command(name = "landfall", version, propagate_version = true, max_term_width = 80)]
+#[command(
+    name = "landfall",
+    version,
+    propagate_version = true,
+    max_term_width = 80
+)]
 #[command(after_help = "Examples:
   landfall serve --data ./data --listen 127.0.0.1:5000
   LANDFALL_PASSWORD=... landfall repo list
@@ -36,9 +41,23 @@ pub(crate) struct Connection {
     #[arg(default_value = "admin")]
     pub(crate) user: String,
     /// The password; better given by the environment
-    #[arg(long, global = true, env = "LANDFALL_PASSWORD", value_name = "PASSWORD")]
+    #[arg(
+        long,
+        global = true,
+        env = "LANDFALL_PASSWORD",
+        value_name = "PASSWORD"
+    )]
     #[arg(hide_env_values = true)]
     pub(crate) password: Option<String>,
+    /// A PEM file with certificates that the server's may be signed by, besides
+    /// those that this machine trusts
+    #[arg(
+        long,
+        global = true,
+        env = "LANDFALL_CA_CERTIFICATE",
+        value_name = "FILE"
+    )]
+    pub(crate) ca_certificate: Option<PathBuf>,
     /// How to print what is listed
     #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
     pub(crate) output: Format,
@@ -221,8 +240,9 @@ pub(crate) enum GcCommand {
 
 /// A time as people write it: `90s`, `1h 30m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| "a time such as `90s`, `5m` or `1h` is expected".to_owned())?;
+    let span: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "a time such as `90s`, `5m` or `1h` is expected".to_owned())?;
     Duration::try_from(span).map_err(|_| "a time that is not negative is expected".to_owned())
 }
 

@@ -1,8 +1,10 @@
 //! The HTTP client of the commands.
 
+use std::io;
+
 use anyhow::{Context, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::cli::Connection;
@@ -18,15 +20,30 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(connection: &Connection) -> Result<Self> {
         let server = &connection.server;
-        let server =
-            if server.contains("://") { server.clone() } else { format!("http://{server}") };
+        let server = if server.contains("://") {
+            server.clone()
+        } else {
+            format!("http://{server}")
+        };
         let base = Url::parse(&server).with_context(|| format!("`{server}` is no URL"))?;
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            .build()?;
+            .no_proxy();
+        if let Some(path) = &connection.ca_certificate {
+            let unusable = || format!("`{}` holds no certificates", path.display());
+            let pem = std::fs::read(path).with_context(unusable)?;
+            for certificate in Certificate::from_pem_bundle(&pem).with_context(unusable)? {
+                http = http.add_root_certificate(certificate);
+            }
+        }
+        let http = http.build()?;
         let (user, password) = (connection.user.clone(), connection.password.clone());
-        Ok(Self { http, base, user, password })
+        Ok(Self {
+            http,
+            base,
+            user,
+            password,
+        })
     }
 
     /// Sends a request to `/api/v1/<segments>` and gives the answer, which is
@@ -44,7 +61,10 @@ impl Client {
             let text = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             text.replace("%3A", ":").replace("%2D", "-")
         });
-        url.set_path(&format!("/api/v1/{}", encoded.collect::<Vec<_>>().join("/")));
+        url.set_path(&format!(
+            "/api/v1/{}",
+            encoded.collect::<Vec<_>>().join("/")
+        ));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -55,20 +75,41 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|error| {
-            let unreachable = error.is_connect();
-            let error = anyhow::Error::new(error.without_url());
-            if unreachable {
-                error.context(format!(
-                    "no server answers at {}; start one with `landfall serve`, or name another \
-                     with `--server`",
-                    self.base
-                ))
-            } else {
-                error.context(format!("the request to {} failed", self.base))
-            }
-        })?;
-        if response.status().is_success() { Ok(response) } else { self.refused(response).await }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreached(error))?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            self.refused(response).await
+        }
+    }
+
+    /// Why no answer came, with the way out.
+    fn unreached(&self, error: reqwest::Error) -> anyhow::Error {
+        let error = anyhow::Error::new(error.without_url());
+        let refused = error.chain().any(|cause| {
+            let io = cause.downcast_ref::<io::Error>();
+            io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
+        });
+        if refused {
+            return anyhow::anyhow!(
+                "no server answers at {}; start one with `landfall serve`, or name another with \
+                 `--server`",
+                self.base
+            );
+        }
+        if error
+            .chain()
+            .any(|cause| cause.to_string().contains("certificate"))
+        {
+            return error.context(format!(
+                "the certificate of {} is not trusted; name its authority with `--ca-certificate`",
+                self.base
+            ));
+        }
+        error.context(format!("the request to {} failed", self.base))
     }
 
     async fn refused(&self, response: Response) -> Result<Response> {
@@ -101,7 +142,10 @@ impl Client {
         if response.status() == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }
-        response.json().await.context("the server's answer can't be read")
+        response
+            .json()
+            .await
+            .context("the server's answer can't be read")
     }
 
     pub(crate) async fn get(&self, segments: &[&str]) -> Result<Value> {

@@ -18,10 +18,15 @@ pub(crate) fn start(config: &Config) {
         .with_default_directive(level.into())
         .from_env_lossy();
     let terminal = io::IsTerminal::is_terminal(&io::stderr());
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false);
     let lines = match config.log.format {
         LogFormat::Text => lines.with_ansi(terminal).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(filter).with(lines).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .init();
 }

@@ -20,7 +20,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.format(&mut cli::Cli::command()).exit(),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("can't start")),
     };

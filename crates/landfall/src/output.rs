@@ -40,7 +40,9 @@ pub(crate) fn listing(
         return warn("nothing to list");
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
     if !table.is_tty() {
         table.set_width(WIDTH as u16);
     }
@@ -57,7 +59,11 @@ pub(crate) fn details(format: Format, value: &Value, rows: &[(&str, String)]) {
     if format == Format::Json {
         return json(value);
     }
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or_default();
     for (name, text) in rows.iter().filter(|(_, text)| !text.is_empty()) {
         if width + 2 + text.chars().count() <= WIDTH {
             line(&format!("{name:width$}  {text}"));
@@ -97,7 +103,8 @@ pub(crate) fn short_digest(digest: &str) -> String {
 /// An instant without its fraction: `2026-11-24 14:18:56`.
 pub(crate) fn time(value: &Value, field: &str) -> String {
     let text = text(value, field);
-    text.split_once('.').map_or(text.clone(), |(time, _)| time.replace('T', " "))
+    text.split_once('.')
+        .map_or(text.clone(), |(time, _)| time.replace('T', " "))
 }
 
 /// A bar on standard error; it draws nothing where that is no terminal.

@@ -67,11 +67,19 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
         _ => None,
     };
     let listener = Listener::bind(&config.server.listen, tls, limits(&config)).await?;
-    let external_url =
-        config.server.external_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
-    let scheme = if listener.is_secure() { "https" } else { "http" };
-    let url =
-        external_url.clone().unwrap_or_else(|| format!("{scheme}://{}", listener.local_addr()));
+    let external_url = config
+        .server
+        .external_url
+        .as_ref()
+        .map(|url| url.as_str().trim_end_matches('/').to_owned());
+    let scheme = if listener.is_secure() {
+        "https"
+    } else {
+        "http"
+    };
+    let url = external_url
+        .clone()
+        .unwrap_or_else(|| format!("{scheme}://{}", listener.local_addr()));
 
     let password = std::env::var(ADMIN_PASSWORD).ok().map(Secret::new);
     let first = identity.first_start(password).await?;
@@ -81,7 +89,10 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
         database,
         clock,
         metrics.clone(),
-        landfall_server::Settings { external_url, scratch: scratch(&config)? },
+        landfall_server::Settings {
+            external_url,
+            scratch: scratch(&config)?,
+        },
     ));
     let service = Observe::new(metrics, landfall_server::router(server));
 
@@ -120,7 +131,9 @@ impl DataLock {
                  directory with `--data`",
                 data.display()
             ),
-            Err(error) => Err(error).with_context(|| format!("`{}` can't be locked", path.display())),
+            Err(error) => {
+                Err(error).with_context(|| format!("`{}` can't be locked", path.display()))
+            }
         }
     }
 }
@@ -161,7 +174,13 @@ async fn open_identity(
         token_lifetime: config.token.lifetime,
     };
     let (database, clock) = (database.clone(), Arc::clone(clock));
-    Ok(Arc::new(Identity::open(database, clock, &keys, registry.store_id(), settings)?))
+    Ok(Arc::new(Identity::open(
+        database,
+        clock,
+        &keys,
+        registry.store_id(),
+        settings,
+    )?))
 }
 
 fn registry_settings(config: &Config) -> landfall_registry::Settings {
@@ -210,7 +229,10 @@ async fn collect_regularly(registry: Arc<Registry>, interval: Duration) {
     loop {
         ticks.tick().await;
         let progress = GarbageProgress::default();
-        match registry.collect_garbage(GarbageOptions::default(), &progress).await {
+        match registry
+            .collect_garbage(GarbageOptions::default(), &progress)
+            .await
+        {
             Ok(_) | Err(landfall_registry::Error::RunGoingOn) => {}
             Err(error) => tracing::error!(%error, "garbage was not collected"),
         }

@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`.
+//! `/`, `/healthz`, `/readyz` and `/metrics`.
 
 use std::sync::Arc;
 
@@ -9,6 +9,11 @@ use axum::{
 };
 
 use crate::Server;
+
+/// Tells a person with a browser what is here.
+pub(crate) async fn welcome() -> &'static str {
+    "Landfall\n\nThe registry is at /v2/, the API is described at /api/v1/openapi.json.\n"
+}
 
 /// The process runs.
 pub(crate) async fn alive() -> &'static str {

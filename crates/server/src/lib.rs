@@ -33,6 +33,7 @@ pub fn router(server: Arc<Server>) -> Router {
             "/v2/{*rest}",
             get(registry_api::handle).fallback(registry_api::handle),
         )
+        .route("/", get(health::welcome))
         .route("/token", get(registry_api::token::handle))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

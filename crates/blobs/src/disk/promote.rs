@@ -8,7 +8,7 @@ use std::{
 };
 
 use landfall_ids::UploadId;
-use landfall_oci::Digest;
+use landfall_oci::{Algorithm, Digest};
 use rustix::{
     fs::{CWD, RenameFlags},
     io::Errno,
@@ -87,10 +87,13 @@ pub(super) fn promote(
                 return Err(error);
             }
         }
-        // An earlier call came this far. If it was one of this process, its
-        // sync succeeded; if not, this one counts.
+        // An earlier call came this far, and a crash has kept both names. No
+        // row can name the location while the upload goes on, and only the
+        // staged bytes are known to be whole.
         Err(Errno::EXIST) => {
+            rustix::fs::rename(&from, &to).map_err(|error| Error::io(PROMOTING, error))?;
             durability::sync_directory(parent)?;
+            // Two names of one file stay two names.
             remove(&from, PROMOTING)?;
         }
         Err(Errno::NOENT) if to.exists() => durability::sync_directory(parent)?,
@@ -98,6 +101,39 @@ pub(super) fn promote(
         Err(error) => return Err(Error::io(PROMOTING, error)),
     }
     Ok(location)
+}
+
+/// Moves what `upload` has brought back to its staged file; `false` if nothing
+/// of it is there. For bytes that were promoted before a crash, or a failed
+/// commit, of an upload that goes on: no row names them.
+///
+/// The location has a digest that nobody knows any more, so this looks at every
+/// object. That is slow in a large store, and rare.
+pub(super) fn take_back(layout: &Layout, upload: UploadId) -> Result<bool, Error> {
+    const TAKING: &str = "looking for the bytes of an upload";
+    let ending = format!(".{upload}");
+    let taking = |error: io::Error| Error::io(TAKING, error);
+    for algorithm in Algorithm::ALL {
+        for first in 0..=u8::MAX {
+            let folder = layout.algorithm(algorithm).join(format!("{first:02x}"));
+            let entries = match fs::read_dir(&folder) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries.map_err(taking)?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(taking)?;
+                if entry
+                    .file_name()
+                    .as_encoded_bytes()
+                    .ends_with(ending.as_bytes())
+                {
+                    fs::rename(entry.path(), layout.staged(upload)).map_err(taking)?;
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Moves a damaged object out of the way.

@@ -15,7 +15,7 @@ use landfall_oci::Hasher;
 use super::{
     fence::{Alone, Turn},
     layout::Layout,
-    writeback,
+    promote, writeback,
 };
 use crate::{Error, Finished, Suspended, durability};
 
@@ -65,19 +65,23 @@ impl Writer {
         }
     }
 
-    /// A writer that goes on where an earlier one was suspended.
+    /// A writer that goes on where an earlier one was suspended. Staged bytes
+    /// that were promoted, and never committed, are taken back.
     pub(super) fn resume(mut self, offset: u64) -> Result<Self, Error> {
         let turn = self.turn.clone();
         let _alone = turn.enter()?;
         let upload = self.upload;
         let path = self.path();
-        let file = match OpenOptions::new().write(true).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(Error::Lost { upload });
-            }
-            Err(error) => return Err(Error::io(OPENING, error)),
+        let open = || match OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some).map_err(|error| Error::io(OPENING, error)),
         };
+        let mut found = open()?;
+        let is_taken_back = found.is_none() && promote::take_back(&self.layout, upload)?;
+        if is_taken_back {
+            found = open()?;
+        }
+        let file = found.ok_or(Error::Lost { upload })?;
         let opening = |error| Error::io(OPENING, error);
         if file.metadata().map_err(opening)?.len() < offset {
             return Err(Error::Lost { upload });
@@ -86,7 +90,7 @@ impl Writer {
         self.file = Some(file);
         self.written = offset;
         self.started = offset;
-        self.is_new = false;
+        self.is_new = is_taken_back;
         Ok(self)
     }
 

@@ -39,6 +39,7 @@ macro_rules! contract_tests {
             staged_bytes_are_hashed_again_by_another_algorithm
             a_suspended_upload_is_promoted_as_it_is
             promoting_twice_gives_the_same_location
+            an_upload_whose_location_was_never_committed_goes_on
             promotions_at_once_agree
             promoting_nothing_is_an_error
             a_later_writer_fences_the_earlier_one_off

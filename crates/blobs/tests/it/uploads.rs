@@ -226,6 +226,37 @@ pub(crate) async fn promoting_twice_gives_the_same_location(store: Arc<dyn BlobS
     assert_eq!(staged, [], "the copy was left in the staging area");
 }
 
+pub(crate) async fn an_upload_whose_location_was_never_committed_goes_on(
+    store: Arc<dyn BlobStore>,
+) {
+    let (upload, whole) = (new_upload(), content(100_000, 1));
+    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    staging.append(whole.slice(..60_000)).await.expect("taken");
+    let suspended = staging.suspend().await.expect("suspended");
+    let state = suspended.hasher.save();
+    let hasher = || Hasher::restore(&state).expect("a state");
+    let mut first = None;
+    // The client tries once more after each crash, the last time in two parts.
+    for middle in [60_000, 60_000, 80_000] {
+        let mut staging = store.stage(upload, 60_000, hasher()).await.expect("found");
+        let part = whole.slice(60_000..middle);
+        staging.append(part).await.expect("taken");
+        let suspended = staging.suspend().await.expect("suspended");
+        let staging = store.stage(upload, middle as u64, suspended.hasher);
+        let mut staging = staging.await.expect("a writer");
+        staging.append(whole.slice(middle..)).await.expect("taken");
+        let finished = staging.finish().await.expect("finished");
+        let location = store.promote(upload, &finished.digest).await;
+        let location = location.expect("a location");
+        assert_eq!(*first.get_or_insert(location.clone()), location);
+        assert!(get(&*store, &location).await.expect("a blob") == whole);
+    }
+    let stored: Vec<_> = store.list().try_collect().await.expect("a listing");
+    assert_eq!(stored.len(), 1);
+    let staged: Vec<_> = store.list_staged().try_collect().await.expect("a listing");
+    assert_eq!(staged, []);
+}
+
 pub(crate) async fn promotions_at_once_agree(store: Arc<dyn BlobStore>) {
     let (upload, whole) = (new_upload(), content(10, 1));
     let digest = stage_whole(&*store, upload, &whole).await.expect("staged");

@@ -31,15 +31,21 @@ pub(super) async fn run(client: &Client, file: &Path) -> Result<()> {
     let size = download(response, &mut written).await?;
     written.sync_all().with_context(unwritable)?;
     std::fs::rename(&partial, file).with_context(unwritable)?;
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new("."))).and_then(|d| d.sync_all())?;
     let size = indicatif::DecimalBytes(size);
-    output::line(&format!("saved {} ({size}); copy the blobs now", file.display()));
+    output::line(&format!(
+        "saved {} ({size}); copy the blobs now",
+        file.display()
+    ));
     Ok(())
 }
 
 async fn download(mut response: Response, to: &mut impl Write) -> Result<u64> {
-    let bar = output::progress("{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}");
+    let bar =
+        output::progress("{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}");
     let size = response.content_length();
     bar.set_length(size.unwrap_or_default());
     let mut received = 0;

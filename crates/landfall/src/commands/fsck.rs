@@ -22,9 +22,13 @@ pub(super) async fn run(
     format: Format,
 ) -> Result<ExitCode> {
     let body = json!({ "repair": repair, "quick": quick });
-    let mut run = client.call(Method::POST, &["fsck", "runs"], &[], Some(&body)).await?;
+    let mut run = client
+        .call(Method::POST, &["fsck", "runs"], &[], Some(&body))
+        .await?;
     let id = text(&run, "id");
-    let bar = output::progress("{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg}");
+    let bar = output::progress(
+        "{bar:30} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {msg}",
+    );
     while run["ended"].is_null() {
         bar.set_length(number(&run, "total_bytes"));
         bar.set_position(number(&run, "bytes"));
@@ -42,7 +46,10 @@ pub(super) async fn run(
         format,
         &run,
         &[
-            ("blobs", format!("{} ({})", number(report, "blobs"), bytes(report, "bytes"))),
+            (
+                "blobs",
+                format!("{} ({})", number(report, "blobs"), bytes(report, "bytes")),
+            ),
             ("manifests", text(report, "manifests")),
             ("problems", text(report, "problem_count")),
             ("repaired", text(report, "repaired")),
@@ -56,10 +63,16 @@ pub(super) async fn run(
             output::warn("hint: `landfall fsck --repair` lets the next push heal damaged blobs");
         }
     }
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn has_damage(report: &Value) -> bool {
     let problems = report["problems"].as_array().into_iter().flatten();
-    problems.into_iter().any(|problem| text(problem, "kind").starts_with("blob-"))
+    problems
+        .into_iter()
+        .any(|problem| text(problem, "kind").starts_with("blob-"))
 }

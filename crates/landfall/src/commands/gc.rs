@@ -33,7 +33,9 @@ pub(super) async fn run(client: &Client, command: GcCommand, format: Format) -> 
         GcCommand::Run { dry_run, grace } => {
             let grace = grace.map(|grace| grace.as_secs());
             let body = json!({ "dry_run": dry_run, "grace_seconds": grace });
-            let run = client.call(Method::POST, &["gc", "runs"], &[], Some(&body)).await?;
+            let run = client
+                .call(Method::POST, &["gc", "runs"], &[], Some(&body))
+                .await?;
             let run = follow(client, run).await?;
             if let Some(error) = run["error"].as_str() {
                 bail!("{error}");
@@ -66,10 +68,16 @@ async fn follow(client: &Client, mut run: Value) -> Result<Value> {
 
 fn report(format: Format, run: &Value, dry_run: bool) {
     let report = &run["report"];
-    let of = |count: &str, size: &str| {
-        format!("{} ({})", number(report, count), bytes(report, size))
-    };
-    let mut rows = vec![(if dry_run { "would collect" } else { "collected" }, of("blobs", "bytes"))];
+    let of =
+        |count: &str, size: &str| format!("{} ({})", number(report, count), bytes(report, size));
+    let mut rows = vec![(
+        if dry_run {
+            "would collect"
+        } else {
+            "collected"
+        },
+        of("blobs", "bytes"),
+    )];
     if dry_run {
         rows.push(("would free", bytes(report, "freed_bytes")));
     } else {

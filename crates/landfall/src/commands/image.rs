@@ -14,7 +14,9 @@ use crate::{
 pub(super) async fn run(client: &Client, command: ImageCommand, format: Format) -> Result<()> {
     match command {
         ImageCommand::List { name } => {
-            let items = client.list(&["repositories", name.as_str(), "images"]).await?;
+            let items = client
+                .list(&["repositories", name.as_str(), "images"])
+                .await?;
             let header = ["TAGS", "DIGEST", "KIND", "SIZE", "PUSHED"];
             output::listing(format, &items, &header, |item| {
                 vec![
@@ -59,14 +61,20 @@ pub(super) async fn run(client: &Client, command: ImageCommand, format: Format) 
             let query: Vec<_> = platform.iter().map(|p| ("platform", p.as_str())).collect();
             let path = ["repositories", &name, "images", &reference, "history"];
             let mut history = client.call(Method::GET, &path, &query, None).await?;
-            let Value::Array(steps) = history["items"].take() else { return Ok(()) };
+            let Value::Array(steps) = history["items"].take() else {
+                return Ok(());
+            };
             output::listing(format, &steps, &["CREATED", "SIZE", "CREATED BY"], |step| {
                 let size = match &step["layer"] {
                     Value::Null => "-".to_owned(),
                     layer => bytes(layer, "size"),
                 };
                 let by = text(step, "created_by");
-                let by = if by.is_empty() { text(step, "comment") } else { by };
+                let by = if by.is_empty() {
+                    text(step, "comment")
+                } else {
+                    by
+                };
                 let created = text(step, "created");
                 vec![created.chars().take(19).collect(), size, by]
             });
@@ -75,7 +83,9 @@ pub(super) async fn run(client: &Client, command: ImageCommand, format: Format) 
             let (name, reference) = parts(&image)?;
             let purge = if purge { "true" } else { "false" };
             let path = ["repositories", &name, "images", &reference];
-            let gone = client.call(Method::DELETE, &path, &[("purge", purge)], None).await?;
+            let gone = client
+                .call(Method::DELETE, &path, &[("purge", purge)], None)
+                .await?;
             match format {
                 Format::Json => output::json(&gone),
                 Format::Table => {
@@ -100,13 +110,23 @@ fn parts(image: &ImageReference) -> Result<(String, String)> {
 
 async fn fetch(client: &Client, image: &ImageReference) -> Result<Value> {
     let (name, reference) = parts(image)?;
-    client.get(&["repositories", &name, "images", &reference]).await
+    client
+        .get(&["repositories", &name, "images", &reference])
+        .await
 }
 
 fn tags(image: &Value) -> String {
-    let tags = image["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let tags = image["tags"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     let tags = tags.collect::<Vec<_>>().join(", ");
-    if tags.is_empty() { "-".to_owned() } else { tags }
+    if tags.is_empty() {
+        "-".to_owned()
+    } else {
+        tags
+    }
 }
 
 fn count(value: &Value, field: &str) -> String {
@@ -156,7 +176,11 @@ fn branches(node: &Value, indent: &str) {
     let all: Vec<_> = layers.chain(nodes).collect();
     let last = all.len().saturating_sub(1);
     for (index, (text, below)) in all.into_iter().enumerate() {
-        let (corner, next) = if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let (corner, next) = if index == last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
         output::line(&format!("{indent}{corner}{text}"));
         if let Some(below) = below {
             branches(&below, &format!("{indent}{next}"));

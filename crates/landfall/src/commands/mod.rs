@@ -21,7 +21,10 @@ use crate::{
 
 /// Does what was typed.
 pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
-    let Cli { connection, command } = cli;
+    let Cli {
+        connection,
+        command,
+    } = cli;
     let format = connection.output;
     let client = || Client::new(&connection);
     match command {

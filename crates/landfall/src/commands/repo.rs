@@ -28,7 +28,9 @@ pub(super) async fn run(client: &Client, command: RepoCommand, format: Format) -
         }
         RepoCommand::Create { name } => {
             let body = json!({ "name": name });
-            let made = client.call(Method::POST, &["repositories"], &[], Some(&body)).await?;
+            let made = client
+                .call(Method::POST, &["repositories"], &[], Some(&body))
+                .await?;
             match format {
                 Format::Json => output::json(&made),
                 Format::Table => output::line(&format!("created {name}")),
@@ -38,7 +40,9 @@ pub(super) async fn run(client: &Client, command: RepoCommand, format: Format) -
             if !yes && !confirmed(name.as_str())? {
                 bail!("nothing was deleted");
             }
-            client.call(Method::DELETE, &["repositories", name.as_str()], &[], None).await?;
+            client
+                .call(Method::DELETE, &["repositories", name.as_str()], &[], None)
+                .await?;
             output::line(&format!("deleted {name}"));
         }
     }
@@ -66,7 +70,9 @@ fn confirmed(name: &str) -> Result<bool> {
     if !stdin().is_terminal() {
         bail!("deleting `{name}` deletes everything in it; say `--yes` to do it");
     }
-    output::warn(&format!("Delete `{name}` with everything in it? Type its name:"));
+    output::warn(&format!(
+        "Delete `{name}` with everything in it? Type its name:"
+    ));
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
     Ok(answer.trim() == name)

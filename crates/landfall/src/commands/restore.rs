@@ -68,11 +68,16 @@ fn unpack(file: &Path, to: &Path) -> Result<Description> {
     let mut entries = archive.entries()?;
     let mut description = None;
     loop {
-        let Some(entry) = entries.next() else { bail!("the metadata is missing") };
+        let Some(entry) = entries.next() else {
+            bail!("the metadata is missing")
+        };
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         if path == Path::new(DESCRIPTION) {
-            ensure!(entry.size() <= LONGEST_DESCRIPTION, "the description is too long");
+            ensure!(
+                entry.size() <= LONGEST_DESCRIPTION,
+                "the description is too long"
+            );
             let mut text = String::new();
             entry.read_to_string(&mut text)?;
             let read: Description = serde_json::from_str(&text)?;

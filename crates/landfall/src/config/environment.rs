@@ -13,11 +13,12 @@ pub(super) const FILE: &str = "LANDFALL_CONFIG";
 
 /// Variables of ours that are no settings: the first password, the client's
 /// server and credentials, and the log filter.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "LANDFALL_ADMIN_PASSWORD",
     "LANDFALL_SERVER",
     "LANDFALL_USER",
     "LANDFALL_PASSWORD",
+    "LANDFALL_CA_CERTIFICATE",
     "LANDFALL_LOG",
 ];
 

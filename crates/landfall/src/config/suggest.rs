@@ -3,7 +3,7 @@
 use strsim::damerau_levenshtein;
 
 /// The candidate that is nearest to a misspelt name, if any is near: at most
-/// a third of its letters may be wrong.
+/// a third of its letters may be wrong, or one is the beginning of the other.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -11,7 +11,10 @@ pub(super) fn nearest<'a>(
     candidates
         .into_iter()
         .map(|candidate| (damerau_levenshtein(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.len() / 3)
+        .filter(|(distance, candidate)| {
+            let begins = name.starts_with(candidate) || candidate.starts_with(name);
+            *distance <= candidate.len() / 3 || (begins && name.len() > 2)
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -26,6 +29,11 @@ mod tests {
         assert_eq!(nearest("server.listn", names), Some("server.listen"));
         assert_eq!(
             nearest("sever.header_timeot", names),
+            Some("server.header_timeout")
+        );
+        assert_eq!(nearest("server.listen_addr", names), Some("server.listen"));
+        assert_eq!(
+            nearest("server.header", names),
             Some("server.header_timeout")
         );
         assert_eq!(nearest("completely.different", names), None);

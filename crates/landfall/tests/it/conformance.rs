@@ -19,7 +19,11 @@ async fn run(log_in: impl FnOnce(Target) -> Target) {
     let report = run_all(&target, 8).await.expect("the suite runs");
     assert_whole(&report);
     let fsck = server.landfall(["fsck"]);
-    assert!(fsck.status.success(), "{}", String::from_utf8_lossy(&fsck.stdout));
+    assert!(
+        fsck.status.success(),
+        "{}",
+        String::from_utf8_lossy(&fsck.stdout)
+    );
 }
 
 /// The suite asks for a token where it is challenged to.

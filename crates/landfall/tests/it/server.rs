@@ -27,7 +27,8 @@ impl Options {
     /// Sets a variable, such as `LANDFALL_REGISTRY_ANONYMOUS_PULL`.
     #[must_use]
     pub(crate) fn set(mut self, variable: &str, value: &str) -> Self {
-        self.environment.push((variable.to_owned(), value.to_owned()));
+        self.environment
+            .push((variable.to_owned(), value.to_owned()));
         self
     }
 }
@@ -62,7 +63,10 @@ impl Server {
     /// As [`Server::start_with`]; the server's log if it did not get ready.
     pub(crate) fn try_start(data: &Path, options: &Options) -> Result<Self, String> {
         let log = data.with_extension("log");
-        let errors = std::fs::File::options().create(true).append(true).open(&log);
+        let errors = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log);
         let program = env!("CARGO_BIN_EXE_landfall");
         let mut words = options.wrapper.iter().map(String::as_str).chain([program]);
         let mut command = Command::new(words.next().unwrap_or(program));
@@ -72,13 +76,19 @@ impl Server {
             .arg(data)
             .args(&options.flags)
             .env("LANDFALL_ADMIN_PASSWORD", PASSWORD)
-            .envs(options.environment.iter().map(|(name, value)| (name, value)))
+            .envs(
+                options
+                    .environment
+                    .iter()
+                    .map(|(name, value)| (name, value)),
+            )
             .stdout(Stdio::piped())
             .stderr(errors.expect("log file"));
         let mut child = command.spawn().expect("the server's program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let ready = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("Landfall is ready at ").map(str::to_owned)
+            line.strip_prefix("Landfall is ready at ")
+                .map(str::to_owned)
         });
         let Some(url) = ready else {
             let _ = child.wait();
@@ -86,12 +96,18 @@ impl Server {
         };
         // Nobody reads the rest, and the pipe must not fill up.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Ok(Self { child, url, data: data.to_owned() })
+        Ok(Self {
+            child,
+            url,
+            data: data.to_owned(),
+        })
     }
 
     /// The host and port, as image names begin.
     pub(crate) fn host(&self) -> &str {
-        self.url.split_once("://").map_or(&self.url, |(_, host)| host)
+        self.url
+            .split_once("://")
+            .map_or(&self.url, |(_, host)| host)
     }
 
     /// The process id of what was started: the wrapper's, if there is one.
@@ -111,8 +127,13 @@ impl Server {
 
     /// A request by the administrator to a path of the server.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let client = reqwest::Client::builder().no_proxy().build().expect("HTTP client");
-        client.request(method, format!("{}{path}", self.url)).basic_auth("admin", Some(PASSWORD))
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("HTTP client");
+        client
+            .request(method, format!("{}{path}", self.url))
+            .basic_auth("admin", Some(PASSWORD))
     }
 
     /// Runs a command of the program against this server.
@@ -133,8 +154,11 @@ impl Server {
 
     /// Asks the server to stop, waits for it, and tells whether it ended well.
     pub(crate) fn stop(mut self) -> bool {
-        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
-        let asked = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let pid = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        let asked =
+            pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
         assert!(matches!(asked, Some(Ok(()))), "the server is gone already");
         self.child.wait().is_ok_and(|status| status.success())
     }

@@ -71,7 +71,11 @@ impl Image {
             "config": descriptor(CONFIG, &config),
             "layers": layers.each_ref().map(|each| descriptor(LAYER, each)),
         });
-        Self { config, layers, manifest: manifest.to_string().into_bytes() }
+        Self {
+            config,
+            layers,
+            manifest: manifest.to_string().into_bytes(),
+        }
     }
 
     /// The digest of the manifest.
@@ -120,7 +124,10 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn of(server: &Server) -> Self {
         let http = Client::builder().no_proxy().build().expect("HTTP client");
-        Self { http, url: server.url.clone() }
+        Self {
+            http,
+            url: server.url.clone(),
+        }
     }
 
     /// A request by nobody.
@@ -130,11 +137,15 @@ impl Session {
 
     /// A request by the administrator.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.anonymous(method, path).basic_auth("admin", Some(PASSWORD))
+        self.anonymous(method, path)
+            .basic_auth("admin", Some(PASSWORD))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Response {
-        self.request(Method::GET, path).send().await.expect("answer")
+        self.request(Method::GET, path)
+            .send()
+            .await
+            .expect("answer")
     }
 
     /// The JSON that a GET answers with 200.
@@ -146,7 +157,10 @@ impl Session {
 
     /// A bearer token for these scopes.
     pub(crate) async fn token(&self, scopes: &[&str]) -> String {
-        let scopes: Vec<String> = scopes.iter().map(|scope| format!("scope={scope}")).collect();
+        let scopes: Vec<String> = scopes
+            .iter()
+            .map(|scope| format!("scope={scope}"))
+            .collect();
         let answer = self.json(&format!("/token?{}", scopes.join("&"))).await;
         answer["token"].as_str().expect("a token").to_owned()
     }
@@ -155,7 +169,11 @@ impl Session {
     pub(crate) async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Digest {
         let digest = digest(bytes);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-        let pushed = self.request(Method::POST, &path).body(bytes.to_vec()).send().await;
+        let pushed = self
+            .request(Method::POST, &path)
+            .body(bytes.to_vec())
+            .send()
+            .await;
         assert_eq!(pushed.expect("answer").status(), StatusCode::CREATED);
         digest
     }
@@ -169,8 +187,14 @@ impl Session {
         manifest: &[u8],
     ) {
         let path = format!("/v2/{repository}/manifests/{reference}");
-        let request = self.request(Method::PUT, &path).header("content-type", media_type);
-        let pushed = request.body(manifest.to_vec()).send().await.expect("answer");
+        let request = self
+            .request(Method::PUT, &path)
+            .header("content-type", media_type);
+        let pushed = request
+            .body(manifest.to_vec())
+            .send()
+            .await
+            .expect("answer");
         assert_eq!(pushed.status(), StatusCode::CREATED, "{reference}");
     }
 
@@ -180,16 +204,21 @@ impl Session {
         for layer in &image.layers {
             self.push_blob(repository, layer).await;
         }
-        self.push_manifest(repository, reference, MANIFEST, &image.manifest).await;
+        self.push_manifest(repository, reference, MANIFEST, &image.manifest)
+            .await;
     }
 
     /// Pulls an image, and compares every byte.
     pub(crate) async fn assert_pulls(&self, repository: &str, reference: &str, image: &Image) {
-        let pulled = self.get(&format!("/v2/{repository}/manifests/{reference}")).await;
+        let pulled = self
+            .get(&format!("/v2/{repository}/manifests/{reference}"))
+            .await;
         assert_eq!(pulled.status(), StatusCode::OK, "{repository}:{reference}");
         assert_eq!(pulled.bytes().await.expect("manifest"), image.manifest);
         for blob in image.layers.iter().chain([&image.config]) {
-            let pulled = self.get(&format!("/v2/{repository}/blobs/{}", digest(blob))).await;
+            let pulled = self
+                .get(&format!("/v2/{repository}/blobs/{}", digest(blob)))
+                .await;
             assert_eq!(pulled.status(), StatusCode::OK);
             assert_eq!(&pulled.bytes().await.expect("blob")[..], &blob[..]);
         }

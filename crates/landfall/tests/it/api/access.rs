@@ -19,9 +19,9 @@ async fn all_routes(world: &World) -> Vec<Route> {
 /// case somebody is let through: the repository is there, the rest is wrong.
 async fn send(request: RequestBuilder, route: &Route) -> Response {
     let request = match route.method {
-        Method::POST | Method::PUT | Method::PATCH => {
-            request.header("content-type", "application/json").body(r#"{"name":"admin/web","digests":0}"#)
-        }
+        Method::POST | Method::PUT | Method::PATCH => request
+            .header("content-type", "application/json")
+            .body(r#"{"name":"admin/web","digests":0}"#),
         _ => request,
     };
     request.send().await.expect("answer")
@@ -37,15 +37,24 @@ async fn assert_refused(answer: Response, route: &Route, who: &str) {
     if status == StatusCode::UNAUTHORIZED {
         let challenge = challenged.unwrap_or_else(|| panic!("{at} is not challenged"));
         let challenge = challenge.to_str().expect("text").to_owned();
-        assert!(challenge.starts_with("Bearer realm=\"http://"), "{at}: {challenge}");
+        assert!(
+            challenge.starts_with("Bearer realm=\"http://"),
+            "{at}: {challenge}"
+        );
     }
     if route.method == Method::HEAD {
         return;
     }
-    let body: Value = answer.json().await.unwrap_or_else(|error| panic!("{at}: {error}"));
+    let body: Value = answer
+        .json()
+        .await
+        .unwrap_or_else(|error| panic!("{at}: {error}"));
     if route.path.starts_with("/v2/") {
         let code = body["errors"][0]["code"].as_str();
-        assert!(matches!(code, Some("UNAUTHORIZED" | "DENIED")), "{at}: {body}");
+        assert!(
+            matches!(code, Some("UNAUTHORIZED" | "DENIED")),
+            "{at}: {body}"
+        );
     } else {
         assert_eq!(body["status"], status.as_u16(), "{at}: {body}");
     }
@@ -57,7 +66,10 @@ async fn no_route_answers_without_the_right() {
     let world = World::start();
     let image = Image::new(1, 2);
     world.session.push(REPOSITORY, "v1", &image).await;
-    let elsewhere = world.session.token(&["repository:admin/other:pull,push,delete"]).await;
+    let elsewhere = world
+        .session
+        .token(&["repository:admin/other:pull,push,delete"])
+        .await;
     for route in all_routes(&world).await {
         let request = || world.session.anonymous(route.method.clone(), &route.path);
         assert_refused(send(request(), &route).await, &route, "nobody").await;
@@ -66,7 +78,12 @@ async fn no_route_answers_without_the_right() {
         let nobody = request().basic_auth("nobody", Some("nothing"));
         assert_refused(send(nobody, &route).await, &route, "an unknown user").await;
         let garbage = request().bearer_auth("eyJhbGciOiJub25lIn0.e30.");
-        assert_refused(send(garbage, &route).await, &route, "a token without a signature").await;
+        assert_refused(
+            send(garbage, &route).await,
+            &route,
+            "a token without a signature",
+        )
+        .await;
         if route.needs != "login" {
             let other = request().bearer_auth(&elsewhere);
             assert_refused(send(other, &route).await, &route, "a token for elsewhere").await;
@@ -89,7 +106,10 @@ async fn a_token_is_good_for_the_actions_of_its_scope_and_for_no_others() {
         ("operation", "registry:operation:*"),
     ];
     // A name that begins like the one of the token is another name.
-    let prefix = world.session.token(&["repository:admin/we:pull,push,delete"]).await;
+    let prefix = world
+        .session
+        .token(&["repository:admin/we:pull,push,delete"])
+        .await;
     for (action, scope) in scopes {
         let token = world.session.token(&[scope]).await;
         for route in all_routes(&world).await {
@@ -98,7 +118,12 @@ async fn a_token_is_good_for_the_actions_of_its_scope_and_for_no_others() {
             }
             let who = format!("a token for `{scope}`");
             let request = world.session.anonymous(route.method.clone(), &route.path);
-            assert_refused(send(request.bearer_auth(&token), &route).await, &route, &who).await;
+            assert_refused(
+                send(request.bearer_auth(&token), &route).await,
+                &route,
+                &who,
+            )
+            .await;
             let request = world.session.anonymous(route.method.clone(), &route.path);
             let answer = send(request.bearer_auth(&prefix), &route).await;
             assert_refused(answer, &route, "a token for `admin/we`").await;
@@ -132,12 +157,24 @@ async fn what_is_public_answers_everybody() {
     let world = World::start();
     for (method, path) in PUBLIC {
         let method: Method = method.parse().expect("a method");
-        let answer = world.session.anonymous(method, path).send().await.expect("answer");
+        let answer = world
+            .session
+            .anonymous(method, path)
+            .send()
+            .await
+            .expect("answer");
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
-    let wrong = world.session.anonymous(Method::GET, "/token").basic_auth("admin", Some("wrong"));
+    let wrong = world
+        .session
+        .anonymous(Method::GET, "/token")
+        .basic_auth("admin", Some("wrong"));
     let refused = wrong.send().await.expect("answer");
-    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED, "a wrong password gets a token");
+    assert_eq!(
+        refused.status(),
+        StatusCode::UNAUTHORIZED,
+        "a wrong password gets a token"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +189,14 @@ async fn with_anonymous_pull_exactly_the_reads_of_repositories_are_open() {
         let refused = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
         let open = !refused.contains(&answer.status());
         let expected = matches!(route.needs, "pull" | "catalog");
-        assert_eq!(open, expected, "{} {}: {}", route.method, route.path, answer.status());
+        assert_eq!(
+            open,
+            expected,
+            "{} {}: {}",
+            route.method,
+            route.path,
+            answer.status()
+        );
     }
     world.session.assert_pulls(REPOSITORY, "v1", &image).await;
 }
@@ -161,15 +205,30 @@ async fn with_anonymous_pull_exactly_the_reads_of_repositories_are_open() {
 #[tokio::test]
 async fn a_refusal_does_not_tell_what_exists() {
     let world = World::start();
-    world.session.push(REPOSITORY, "v1", &Image::new(1, 2)).await;
+    world
+        .session
+        .push(REPOSITORY, "v1", &Image::new(1, 2))
+        .await;
     let mut answers = Vec::new();
-    for (name, tag) in [("admin/web", "v1"), ("admin/web", "v2"), ("admin/wob", "v1")] {
+    for (name, tag) in [
+        ("admin/web", "v1"),
+        ("admin/web", "v2"),
+        ("admin/wob", "v1"),
+    ] {
         for path in [
             format!("/v2/{name}/manifests/{tag}"),
             format!("/v2/{name}/tags/list"),
-            format!("/api/v1/repositories/{}/images/{tag}", name.replace('/', "%2F")),
+            format!(
+                "/api/v1/repositories/{}/images/{tag}",
+                name.replace('/', "%2F")
+            ),
         ] {
-            let answer = world.session.anonymous(Method::GET, &path).send().await.expect("answer");
+            let answer = world
+                .session
+                .anonymous(Method::GET, &path)
+                .send()
+                .await
+                .expect("answer");
             let challenge = answer.headers()["www-authenticate"].to_str().expect("text");
             let challenge = challenge.replace(name, "NAME");
             let status = answer.status();

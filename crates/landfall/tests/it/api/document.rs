@@ -10,7 +10,9 @@ use super::World;
 const UPDATE: &str = "LANDFALL_UPDATE";
 
 fn printed() -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_landfall")).arg("openapi").output();
+    let output = Command::new(env!("CARGO_BIN_EXE_landfall"))
+        .arg("openapi")
+        .output();
     let output = output.expect("the program runs");
     assert!(output.status.success());
     String::from_utf8(output.stdout).expect("text")
@@ -60,7 +62,10 @@ fn every_operation_is_described_and_every_error_is_a_problem() {
             }) {
                 let parameters = operation["parameters"].as_array().expect("parameters");
                 let named = |each: &&Value| each["name"] == name && each["in"] == place;
-                assert!(parameters.iter().any(|each| named(&each)), "{at} lacks {name}");
+                assert!(
+                    parameters.iter().any(|each| named(&each)),
+                    "{at} lacks {name}"
+                );
             }
         }
     }

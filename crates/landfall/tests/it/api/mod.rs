@@ -33,12 +33,20 @@ impl World {
         let directory = tempfile::tempdir().expect("scratch directory");
         let server = Server::start_with(&directory.path().join("data"), options);
         let session = Session::of(&server);
-        Self { server, session, _directory: directory }
+        Self {
+            server,
+            session,
+            _directory: directory,
+        }
     }
 
     /// Sends a request without a body.
     async fn call(&self, method: Method, path: &str) -> Response {
-        self.session.request(method, path).send().await.expect("answer")
+        self.session
+            .request(method, path)
+            .send()
+            .await
+            .expect("answer")
     }
 
     /// Sends a request with a JSON body.
@@ -62,7 +70,10 @@ async fn problem(response: Response, status: u16, kind: &str) -> String {
     assert_eq!(body["status"], status, "{url}");
     assert_eq!(body["title"], kind.replace('-', " "), "{url}");
     let detail = body["detail"].as_str().expect("a sentence").to_owned();
-    assert!(!detail.is_empty() && !detail.ends_with('.'), "{url}: {detail}");
+    assert!(
+        !detail.is_empty() && !detail.ends_with('.'),
+        "{url}: {detail}"
+    );
     detail
 }
 
@@ -81,7 +92,10 @@ async fn walk(session: &Session, path: &str, limit: usize) -> Vec<Value> {
         all.extend(found.iter().cloned());
         let Some(next) = page["next"].as_str() else {
             assert!(page.get("next").is_none(), "`next` is there and no text");
-            assert!(found.len() <= limit && !all.is_empty(), "the last page of {path}");
+            assert!(
+                found.len() <= limit && !all.is_empty(),
+                "the last page of {path}"
+            );
             return all;
         };
         assert_eq!(found.len(), limit, "a page of {path} before the last");

@@ -31,23 +31,44 @@ async fn a_repository_is_made_once_and_shown_with_what_it_holds() {
     world.session.push("admin/team/web/api", "v1", &image).await;
     world.session.push("admin/team/web/api", "v2", &image).await;
     let full = world.session.json(path).await;
-    assert_eq!([&full["tags"], &full["manifests"], &full["blobs"]], [2, 1, 3]);
+    assert_eq!(
+        [&full["tags"], &full["manifests"], &full["blobs"]],
+        [2, 1, 3]
+    );
     assert_eq!(full["bytes"], 3500 + image.config.len());
 }
 
 #[tokio::test]
 async fn a_wrong_name_is_refused_with_the_right_form() {
     let world = World::start();
-    for name in ["web", "Admin/web", "admin/", "/web", "admin//web", "admin/../web", ""] {
-        let refused = world.post("/api/v1/repositories", &json!({ "name": name })).await;
+    for name in [
+        "web",
+        "Admin/web",
+        "admin/",
+        "/web",
+        "admin//web",
+        "admin/../web",
+        "",
+    ] {
+        let refused = world
+            .post("/api/v1/repositories", &json!({ "name": name }))
+            .await;
         let detail = problem(refused, 400, "invalid-request").await;
         if name == "web" {
             assert!(detail.contains("`<account>/<repository>`"), "{detail}");
         }
     }
-    for path in ["/api/v1/repositories/web", "/api/v1/repositories/admin%2F%2E%2E"] {
+    for path in [
+        "/api/v1/repositories/web",
+        "/api/v1/repositories/admin%2F%2E%2E",
+    ] {
         problem(world.call(Method::GET, path).await, 400, "invalid-request").await;
-        problem(world.call(Method::DELETE, path).await, 400, "invalid-request").await;
+        problem(
+            world.call(Method::DELETE, path).await,
+            400,
+            "invalid-request",
+        )
+        .await;
     }
     // A name is one segment: with bare slashes the path is another one.
     let path = "/api/v1/repositories/admin/web/none";
@@ -59,7 +80,9 @@ async fn a_body_that_is_no_request_is_refused() {
     let world = World::start();
     let send = async |content_type: &str, body: &str| {
         let request = world.session.request(Method::POST, "/api/v1/repositories");
-        let request = request.header("content-type", content_type).body(body.to_owned());
+        let request = request
+            .header("content-type", content_type)
+            .body(body.to_owned());
         request.send().await.expect("answer")
     };
     let json = "application/json";
@@ -68,10 +91,20 @@ async fn a_body_that_is_no_request_is_refused() {
     problem(send(json, "[]").await, 422, "invalid-request").await;
     problem(send(json, r#"{"name":7}"#).await, 422, "invalid-request").await;
     problem(send(json, "{}").await, 422, "invalid-request").await;
-    problem(send("text/plain", r#"{"name":"admin/web"}"#).await, 415, "invalid-request").await;
+    problem(
+        send("text/plain", r#"{"name":"admin/web"}"#).await,
+        415,
+        "invalid-request",
+    )
+    .await;
     let long = format!(r#"{{"name":"admin/{}"}}"#, "a".repeat(3_000_000));
     problem(send(json, &long).await, 413, "invalid-request").await;
-    problem(world.call(Method::GET, "/api/v1/nothing").await, 404, "not-found").await;
+    problem(
+        world.call(Method::GET, "/api/v1/nothing").await,
+        404,
+        "not-found",
+    )
+    .await;
     let wrong = world.call(Method::PATCH, "/api/v1/repositories").await;
     let allow = wrong.headers().get("allow").cloned().expect("Allow");
     assert!(allow.to_str().expect("text").contains("POST"), "{allow:?}");
@@ -81,14 +114,26 @@ async fn a_body_that_is_no_request_is_refused() {
 #[tokio::test]
 async fn the_list_is_in_order_and_in_pages() {
     let world = World::start();
-    let names = ["admin/a", "admin/a-b", "admin/a/b", "admin/b", "other/a", "other/z/y/x"];
+    let names = [
+        "admin/a",
+        "admin/a-b",
+        "admin/a/b",
+        "admin/b",
+        "other/a",
+        "other/z/y/x",
+    ];
     for name in names.iter().rev() {
-        let made = world.post("/api/v1/repositories", &json!({ "name": name })).await;
+        let made = world
+            .post("/api/v1/repositories", &json!({ "name": name }))
+            .await;
         assert_eq!(made.status(), StatusCode::CREATED);
     }
     for limit in [1, 2, 3, 4, 5, 6, 7, 1000] {
         let all = walk(&world.session, "/api/v1/repositories", limit).await;
-        let found: Vec<_> = all.iter().map(|each| each["name"].as_str().expect("name")).collect();
+        let found: Vec<_> = all
+            .iter()
+            .map(|each| each["name"].as_str().expect("name"))
+            .collect();
         assert_eq!(found, names, "pages of {limit}");
     }
     let path = "/api/v1/repositories?limit=0";

@@ -47,7 +47,12 @@ fn distribution() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
         of(format!("/v2/{name}/referrers/{blob}"), &[("GET", "pull")]),
         of(
             format!("/v2/{name}/manifests/v1"),
-            &[("GET", "pull"), ("HEAD", "pull"), ("PUT", "push"), ("DELETE", "delete")],
+            &[
+                ("GET", "pull"),
+                ("HEAD", "pull"),
+                ("PUT", "push"),
+                ("DELETE", "delete"),
+            ],
         ),
         of(
             format!("/v2/{name}/blobs/{blob}"),
@@ -56,7 +61,12 @@ fn distribution() -> Vec<(String, Vec<(&'static str, &'static str)>)> {
         of(format!("/v2/{name}/blobs/uploads/"), &[("POST", "push")]),
         of(
             format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
-            &[("GET", "push"), ("PATCH", "push"), ("PUT", "push"), ("DELETE", "push")],
+            &[
+                ("GET", "push"),
+                ("PATCH", "push"),
+                ("PUT", "push"),
+                ("DELETE", "push"),
+            ],
         ),
     ]
 }
@@ -93,13 +103,26 @@ pub(super) async fn of_document(world: &World) -> Vec<Route> {
             } else {
                 needs
             };
-            let path = path.replace("{name}", "admin%2Fweb").replace("{reference}", "v1");
+            let path = path
+                .replace("{name}", "admin%2Fweb")
+                .replace("{reference}", "v1");
             let path = path.replace("{id}", UPLOAD);
-            assert!(!path.contains('{'), "a parameter of {path} is not known here");
-            routes.push(Route { method, path, needs });
+            assert!(
+                !path.contains('{'),
+                "a parameter of {path} is not known here"
+            );
+            routes.push(Route {
+                method,
+                path,
+                needs,
+            });
         }
     }
-    assert!(routes.len() > 10, "the document lists {} routes", routes.len());
+    assert!(
+        routes.len() > 10,
+        "the document lists {} routes",
+        routes.len()
+    );
     routes
 }
 
@@ -107,7 +130,9 @@ pub(super) async fn of_document(world: &World) -> Vec<Route> {
 async fn the_distribution_api_knows_exactly_the_methods_of_the_specification() {
     let world = World::start();
     for (path, methods) in distribution() {
-        let answer = world.call(Method::from_bytes(b"PROPFIND").expect("method"), &path).await;
+        let answer = world
+            .call(Method::from_bytes(b"PROPFIND").expect("method"), &path)
+            .await;
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
         let allow = answer.headers()["allow"].to_str().expect("text").to_owned();
         let expected: Vec<_> = methods.iter().map(|(method, _)| *method).collect();
@@ -130,7 +155,10 @@ fn the_sources_register_no_other_route() {
             continue;
         }
         let text = fs::read_to_string(&path).expect("a source");
-        for (_, rest) in text.match_indices(".route(").map(|(at, _)| text.split_at(at)) {
+        for (_, rest) in text
+            .match_indices(".route(")
+            .map(|(at, _)| text.split_at(at))
+        {
             let literal = rest.split('"').nth(1).expect("a path").to_owned();
             found.push(literal);
         }

@@ -14,7 +14,13 @@ fn assert_says(error: &str, parts: &[&str]) {
 #[test]
 fn without_a_server_it_tells_how_to_start_one() {
     let error = alone(&["repo", "list", "--server", "http://127.0.0.1:1"]).error();
-    assert_says(&error, &["no server answers at http://127.0.0.1:1", "`landfall serve`"]);
+    assert_says(
+        &error,
+        &[
+            "no server answers at http://127.0.0.1:1",
+            "`landfall serve`",
+        ],
+    );
     assert_says(&error, &["`--server`"]);
     let error = alone(&["repo", "list", "--server", "http://"]).error();
     assert_says(&error, &["`http://`", "URL"]);
@@ -27,18 +33,33 @@ async fn without_a_password_or_with_a_wrong_one_it_names_the_variables() {
     let error = alone(&["repo", "list", "--server", url]).error();
     assert_says(&error, &["authentication is required", "LANDFALL_PASSWORD"]);
     let words = ["repo", "list", "--server", url, "--password", "wrong"];
-    assert_says(&alone(&words).error(), &["LANDFALL_USER", "LANDFALL_PASSWORD"]);
+    assert_says(
+        &alone(&words).error(),
+        &["LANDFALL_USER", "LANDFALL_PASSWORD"],
+    );
     // The scheme may be left out.
     let host = world.server.host();
     let password = crate::server::PASSWORD;
-    let words = ["repo", "list", "--server", host, "--password", password, "-o", "json"];
+    let words = [
+        "repo",
+        "list",
+        "--server",
+        host,
+        "--password",
+        password,
+        "-o",
+        "json",
+    ];
     assert_eq!(alone(&words).ok(), "[]\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_named() {
     let world = World::start();
-    world.session.push("acme/web", "v1", &Image::new(1, 2)).await;
+    world
+        .session
+        .push("acme/web", "v1", &Image::new(1, 2))
+        .await;
     let repository = "repository `acme/none` is not known to this registry";
     for words in [
         &["repo", "show", "acme/none"][..],
@@ -58,17 +79,24 @@ async fn what_is_not_there_is_named() {
     }
     let error = world.run(&["repo", "create", "acme/web"]).error();
     assert_eq!(error, "repository `acme/web` exists already");
-    let error = world.run(&["image", "show", "example.com/acme/web:v1"]).error();
+    let error = world
+        .run(&["image", "show", "example.com/acme/web:v1"])
+        .error();
     assert_says(&error, &["`example.com`", "`--server`"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repository_is_not_deleted_by_accident() {
     let world = World::start();
-    world.session.push("acme/web", "v1", &Image::new(1, 2)).await;
+    world
+        .session
+        .push("acme/web", "v1", &Image::new(1, 2))
+        .await;
     let mut command = landfall(&["repo", "delete", "acme/web"]);
     command.env("LANDFALL_SERVER", &world.server.url);
-    command.env("LANDFALL_PASSWORD", crate::server::PASSWORD).stdin(Stdio::null());
+    command
+        .env("LANDFALL_PASSWORD", crate::server::PASSWORD)
+        .stdin(Stdio::null());
     let ran: Ran = command.output().expect("the program runs").into();
     assert_says(&ran.error(), &["everything in it", "`--yes`"]);
     world.run(&["repo", "show", "acme/web"]).ok();
@@ -90,10 +118,17 @@ fn what_is_not_understood_ends_with_2_and_points_at_the_help() {
         let ran = alone(words);
         assert_eq!(ran.code, 2, "{words:?}: {ran:?}");
         assert_eq!(ran.stdout, "", "{words:?}");
-        assert!(ran.stderr.starts_with("error: "), "{words:?}: {}", ran.stderr);
+        assert!(
+            ran.stderr.starts_with("error: "),
+            "{words:?}: {}",
+            ran.stderr
+        );
         assert_says(&ran.stderr, &["try '--help'"]);
     }
-    assert_says(&alone(&["repo", "show", "web"]).stderr, &["`<account>/<repository>`"]);
+    assert_says(
+        &alone(&["repo", "show", "web"]).stderr,
+        &["`<account>/<repository>`"],
+    );
     assert_says(&alone(&["repo", "shwo", "acme/web"]).stderr, &["'show'"]);
     assert_says(&alone(&["gc", "run", "--grace", "soon"]).stderr, &["`5m`"]);
 }
@@ -105,10 +140,19 @@ fn settings_that_are_not_known_are_refused_with_a_suggestion() {
     let mut command = landfall(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
     command.env("LANDFALL_REGISTRY_ANONYMUS_PULL", "1");
     let ran: Ran = command.output().expect("the program runs").into();
-    assert_says(&ran.error(), &["LANDFALL_REGISTRY_ANONYMUS_PULL", "ANONYMOUS_PULL"]);
+    assert_says(
+        &ran.error(),
+        &["LANDFALL_REGISTRY_ANONYMUS_PULL", "ANONYMOUS_PULL"],
+    );
     let words = ["serve", "--data", &data, "--listen", "nowhere"];
     assert_says(&alone(&words).error(), &["nowhere", "`HOST:PORT`"]);
-    let words = ["serve", "--data", "/dev/null/data", "--listen", "127.0.0.1:0"];
+    let words = [
+        "serve",
+        "--data",
+        "/dev/null/data",
+        "--listen",
+        "127.0.0.1:0",
+    ];
     assert_says(&alone(&words).error(), &["`/dev/null/data` can't be made"]);
 }
 
@@ -120,9 +164,9 @@ async fn a_check_that_finds_problems_ends_with_1_and_the_repair_heals_with_the_n
     let blobs = world.server.data.join("blobs/blobs/sha256");
     let hex = crate::session::digest(&image.layers[0]).hex();
     let folder = std::fs::read_dir(blobs.join(&hex[..2])).expect("its folder");
-    let path = folder.map(|entry| entry.expect("an entry").path()).find(|path| {
-        path.to_string_lossy().contains(&hex)
-    });
+    let path = folder
+        .map(|entry| entry.expect("an entry").path())
+        .find(|path| path.to_string_lossy().contains(&hex));
     std::fs::write(path.expect("its file"), vec![7; 3000]).expect("writable");
 
     let ran = world.run(&["fsck"]);

@@ -9,11 +9,16 @@ use super::{alone, assert_narrow};
 
 /// The subcommands that a help text lists.
 fn subcommands(help: &str) -> Vec<String> {
-    let Some((_, after)) = help.split_once("\nCommands:\n") else { return Vec::new() };
+    let Some((_, after)) = help.split_once("\nCommands:\n") else {
+        return Vec::new();
+    };
     let lines = after.lines().take_while(|line| !line.is_empty());
     let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
     let names = names.filter_map(|line| line.split_whitespace().next());
-    names.filter(|name| *name != "help").map(str::to_owned).collect()
+    names
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Every command, as words: `[]`, `[repo]`, `[repo, list]`..
@@ -40,12 +45,19 @@ fn help(words: &[String], flag: &str) -> String {
 #[test]
 fn every_help_fits_80_columns_and_has_an_example_where_something_is_to_be_given() {
     let commands = commands();
-    assert!(commands.len() > 20, "only {} commands were found", commands.len());
+    assert!(
+        commands.len() > 20,
+        "only {} commands were found",
+        commands.len()
+    );
     for words in commands {
         for flag in ["-h", "--help"] {
             let text = help(&words, flag);
             assert_narrow(&text);
-            let usage = text.lines().find(|line| line.starts_with("Usage: ")).expect("a usage");
+            let usage = text
+                .lines()
+                .find(|line| line.starts_with("Usage: "))
+                .expect("a usage");
             let is_command = !usage.contains("<COMMAND>");
             let takes_arguments = is_command && usage.contains('<');
             if takes_arguments {
@@ -53,7 +65,10 @@ fn every_help_fits_80_columns_and_has_an_example_where_something_is_to_be_given(
             }
             let examples = text.split_once("\nExample").map_or("", |(_, rest)| rest);
             for line in examples.lines().filter(|line| line.contains("landfall ")) {
-                assert!(line.starts_with("  "), "an example of {words:?} is broken: {line}");
+                assert!(
+                    line.starts_with("  "),
+                    "an example of {words:?} is broken: {line}"
+                );
             }
         }
     }
@@ -67,7 +82,9 @@ fn the_examples_are_commands_that_exist() {
         let text = help(&words, "--help");
         let examples = text.split_once("\nExample").map_or("", |(_, rest)| rest);
         for line in examples.lines().filter(|line| line.starts_with("  ")) {
-            let Some((_, example)) = line.split_once("landfall ") else { continue };
+            let Some((_, example)) = line.split_once("landfall ") else {
+                continue;
+            };
             let example = example.split(['|', '>']).next().unwrap_or_default();
             // The help of a command is printed only if its words are known.
             let mut given: Vec<&str> = example.split_whitespace().collect();
@@ -90,9 +107,20 @@ fn completions_are_there_for_every_shell_and_know_the_commands() {
         }
     }
     let script = alone(&["completions", "bash"]).ok();
-    let mut bash = Command::new("bash").arg("-n").stdin(Stdio::piped()).spawn().expect("bash");
-    bash.stdin.take().expect("piped").write_all(script.as_bytes()).expect("written");
-    assert!(bash.wait().expect("it ends").success(), "the script is not one of bash");
+    let mut bash = Command::new("bash")
+        .arg("-n")
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("bash");
+    bash.stdin
+        .take()
+        .expect("piped")
+        .write_all(script.as_bytes())
+        .expect("written");
+    assert!(
+        bash.wait().expect("it ends").success(),
+        "the script is not one of bash"
+    );
 }
 
 #[test]

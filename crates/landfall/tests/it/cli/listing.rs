@@ -10,14 +10,26 @@ async fn pushed() -> World {
     let world = World::start();
     let (one, two) = (Image::new(1, 2), Image::for_platform(1, 3, "arm64"));
     world.session.push("acme/web", "1.1", &one).await;
-    world.session.push("acme/web", &two.digest().to_string(), &two).await;
+    world
+        .session
+        .push("acme/web", &two.digest().to_string(), &two)
+        .await;
     let index = index(&[(&one, "amd64"), (&two, "arm64")]);
-    world.session.push_manifest("acme/web", "1.2", INDEX, &index).await;
-    world.session.push_manifest("acme/web", "latest", INDEX, &index).await;
+    world
+        .session
+        .push_manifest("acme/web", "1.2", INDEX, &index)
+        .await;
+    world
+        .session
+        .push_manifest("acme/web", "latest", INDEX, &index)
+        .await;
     let artifact = referrer(&one.manifest, "application/vnd.example.signature");
     world.session.push_blob("acme/web", b"{}").await;
     let name = digest(&artifact).to_string();
-    world.session.push_manifest("acme/web", &name, MANIFEST, &artifact).await;
+    world
+        .session
+        .push_manifest("acme/web", &name, MANIFEST, &artifact)
+        .await;
     world.session.push("acme/team/api", "v1", &one).await;
     world
 }
@@ -94,7 +106,13 @@ referrers      0
     );
     assert_prints(
         &world,
-        &["image", "history", "acme/web:1.2", "--platform", "linux/arm64"],
+        &[
+            "image",
+            "history",
+            "acme/web:1.2",
+            "--platform",
+            "linux/arm64",
+        ],
         " CREATED              SIZE     CREATED BY
  0000-00-00T00:00:00  3.00 kB  unpack the base
                       -        ENV A=1
@@ -108,8 +126,16 @@ async fn what_changes_something_says_what_it_did() {
     let world = pushed().await;
     let empty = "acme/new";
     assert_prints(&world, &["repo", "create", empty], "created acme/new\n");
-    assert_prints(&world, &["repo", "delete", "--yes", empty], "deleted acme/new\n");
-    assert_prints(&world, &["image", "delete", "acme/web:1.2"], "deleted acme/web:1.2\n");
+    assert_prints(
+        &world,
+        &["repo", "delete", "--yes", empty],
+        "deleted acme/new\n",
+    );
+    assert_prints(
+        &world,
+        &["image", "delete", "acme/web:1.2"],
+        "deleted acme/web:1.2\n",
+    );
     assert_prints(
         &world,
         &["image", "delete", "--purge", "acme/web:latest"],
@@ -168,7 +194,10 @@ async fn as_json_everything_is_what_the_api_answers() {
     let api = async |path: &str| world.session.json(&format!("/api/v1/{path}")).await;
     let image = "repositories/acme%2Fweb/images/1.2";
     assert_eq!(run(&["repo", "list"]), api("repositories").await["items"]);
-    assert_eq!(run(&["repo", "show", "acme/web"]), api("repositories/acme%2Fweb").await);
+    assert_eq!(
+        run(&["repo", "show", "acme/web"]),
+        api("repositories/acme%2Fweb").await
+    );
     let images = api("repositories/acme%2Fweb/images").await;
     assert_eq!(run(&["image", "list", "acme/web"]), images["items"]);
     assert_eq!(run(&["image", "show", "acme/web:1.2"]), api(image).await);
@@ -177,7 +206,10 @@ async fn as_json_everything_is_what_the_api_answers() {
     assert_eq!(run(&["image", "history", "acme/web:1.2"]), history["items"]);
     let made = run(&["repo", "create", "acme/new"]);
     assert_eq!(made["name"], "acme/new");
-    assert_eq!(run(&["repo", "delete", "--yes", "acme/new"]), json!({ "deleted": "acme/new" }));
+    assert_eq!(
+        run(&["repo", "delete", "--yes", "acme/new"]),
+        json!({ "deleted": "acme/new" })
+    );
     let gone = run(&["image", "delete", "acme/web:1.2"]);
     assert_eq!(gone, json!({ "manifests": [] }), "`latest` holds it");
     let run_of_gc = run(&["gc", "run", "--dry-run"]);
@@ -202,16 +234,23 @@ async fn an_empty_listing_says_so_beside_the_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_one_page_is_listed_whole() {
     let world = World::start();
-    let names: Vec<String> = (0..1002).map(|number| format!("acme/r{number:04}")).collect();
+    let names: Vec<String> = (0..1002)
+        .map(|number| format!("acme/r{number:04}"))
+        .collect();
     for name in &names {
         let body = json!({ "name": name });
-        let request = world.session.request(reqwest::Method::POST, "/api/v1/repositories");
+        let request = world
+            .session
+            .request(reqwest::Method::POST, "/api/v1/repositories");
         let made = request.json(&body).send().await.expect("answer");
         assert_eq!(made.status(), 201);
     }
     let listed = world.run(&["repo", "list", "--output", "json"]).json();
     let listed: Vec<_> = listed.as_array().expect("a list").iter().collect();
-    let found: Vec<_> = listed.iter().map(|each| each["name"].as_str().expect("name")).collect();
+    let found: Vec<_> = listed
+        .iter()
+        .map(|each| each["name"].as_str().expect("name"))
+        .collect();
     assert_eq!(found, names);
 }
 
@@ -221,7 +260,10 @@ async fn long_names_and_many_tags_stay_within_80_columns() {
     let name = format!("acme/{}", vec!["component"; 20].join("/"));
     let image = Image::new(1, 2);
     for tag in 0..12 {
-        world.session.push(&name, &format!("a-rather-long-tag-{tag}"), &image).await;
+        world
+            .session
+            .push(&name, &format!("a-rather-long-tag-{tag}"), &image)
+            .await;
     }
     for words in [["repo", "list"].as_slice(), &["image", "list", &name]] {
         let printed = world.run(words).ok();

@@ -50,7 +50,9 @@ impl Ran {
         assert_eq!(self.code, 1, "{self:?}");
         assert_eq!(self.stdout, "", "an error on standard output");
         let line = self.stderr.strip_suffix('\n').expect("a whole line");
-        let line = line.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {line}"));
+        let line = line
+            .strip_prefix("error: ")
+            .unwrap_or_else(|| panic!("no error: {line}"));
         assert!(!line.contains('\n'), "several lines: {line}");
         assert!(!line.ends_with('.'), "a full stop: {line}");
         line.to_owned()
@@ -86,7 +88,11 @@ impl World {
         let directory = tempfile::tempdir().expect("scratch directory");
         let server = Server::start(&directory.path().join("data"));
         let session = Session::of(&server);
-        Self { server, session, directory }
+        Self {
+            server,
+            session,
+            directory,
+        }
     }
 
     /// Runs a command against the server.
@@ -99,15 +105,21 @@ impl World {
 /// is printed here never changes.
 fn scrub(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for shape in ["dddd-dd-dd_dd:dd:dd", "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"] {
+    for shape in [
+        "dddd-dd-dd_dd:dd:dd",
+        "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+    ] {
         for start in 0..bytes.len().saturating_sub(shape.len() - 1) {
             let window = &mut bytes[start..start + shape.len()];
-            let fits = window.iter().zip(shape.bytes()).all(|(byte, kind)| match kind {
-                b'd' => byte.is_ascii_digit(),
-                b'x' => byte.is_ascii_hexdigit(),
-                b'_' => matches!(byte, b' ' | b'T'),
-                exact => *byte == exact,
-            });
+            let fits = window
+                .iter()
+                .zip(shape.bytes())
+                .all(|(byte, kind)| match kind {
+                    b'd' => byte.is_ascii_digit(),
+                    b'x' => byte.is_ascii_hexdigit(),
+                    b'_' => matches!(byte, b' ' | b'T'),
+                    exact => *byte == exact,
+                });
             if fits {
                 let digits = window.iter_mut().filter(|byte| byte.is_ascii_hexdigit());
                 digits.for_each(|byte| *byte = b'0');
@@ -128,6 +140,10 @@ fn scrub(text: &str) -> String {
 /// Fails if a line is wider than a terminal.
 fn assert_narrow(text: &str) {
     for line in text.lines() {
-        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+        assert!(
+            line.chars().count() <= 80,
+            "{} columns: {line}",
+            line.chars().count()
+        );
     }
 }

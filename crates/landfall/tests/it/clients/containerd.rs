@@ -33,10 +33,22 @@ impl Containerd {
         let settings = scratch.write("containerd.toml", &settings);
         let log = File::create(scratch.path("containerd.log")).expect("a log file");
         let mut command = Command::new(locate("containerd", "containerd"));
-        command.arg("--config").arg(settings).stdout(Stdio::null()).stderr(log);
-        let ready = || output_of(client(&scratch).arg("version"), "").status.success();
+        command
+            .arg("--config")
+            .arg(settings)
+            .stdout(Stdio::null())
+            .stderr(log);
+        let ready = || {
+            output_of(client(&scratch).arg("version"), "")
+                .status
+                .success()
+        };
         let daemon = Daemon::start(&mut command, ready);
-        Self { _daemon: daemon, scratch, host }
+        Self {
+            _daemon: daemon,
+            scratch,
+            host,
+        }
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -58,7 +70,9 @@ impl Containerd {
 
 fn client(scratch: &Scratch) -> Command {
     let mut command = tool("ctr", "containerd");
-    command.arg("--address").arg(scratch.path("containerd.sock"));
+    command
+        .arg("--address")
+        .arg(scratch.path("containerd.sock"));
     command
 }
 
@@ -83,10 +97,19 @@ fn containerd_pushes_pulls_and_runs() {
     words.extend(names.lines());
     ctr.run(&words);
     let manifest = layout.digest("one");
-    assert!(!ctr.run(&["content", "list", "--quiet"]).contains(&manifest), "it is still there");
+    assert!(
+        !ctr.run(&["content", "list", "--quiet"]).contains(&manifest),
+        "it is still there"
+    );
 
-    let anonymous = output_of(&mut ctr.command(&["images", "pull", "--plain-http", &image]), "");
-    assert!(!anonymous.status.success(), "a pull without a login was let through");
+    let anonymous = output_of(
+        &mut ctr.command(&["images", "pull", "--plain-http", &image]),
+        "",
+    );
+    assert!(
+        !anonymous.status.success(),
+        "a pull without a login was let through"
+    );
     ctr.transfer("pull", &image);
     for (name, bytes) in layout.content("one") {
         let output = output_of(&mut ctr.command(&["content", "get", &name]), "");
@@ -94,7 +117,14 @@ fn containerd_pushes_pulls_and_runs() {
         assert_eq!(digest(&output.stdout).to_string(), name);
         assert_eq!(output.stdout, bytes);
     }
-    let ran = ctr.run(&["run", "--rm", "--runc-root", &ctr.path("runc"), &image, "greeting"]);
+    let ran = ctr.run(&[
+        "run",
+        "--rm",
+        "--runc-root",
+        &ctr.path("runc"),
+        &image,
+        "greeting",
+    ]);
     assert_eq!(ran, "hello from containerd");
 }
 

@@ -30,12 +30,20 @@ impl Docker {
         command.arg("--exec-root").arg(scratch.path("exec"));
         command.arg("--pidfile").arg(scratch.path("docker.pid"));
         command.args(["--containerd", "", "--host", &socket, "--bridge", "none"]);
-        command.args(["--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
+        command.args([
+            "--iptables=false",
+            "--ip6tables=false",
+            "--ip-forward=false",
+        ]);
         command.args(["--insecure-registry", &host]);
         command.stdout(Stdio::null()).stderr(log);
         let ready = || output_of(client(&scratch).arg("info"), "").status.success();
         let daemon = Daemon::start(&mut command, ready);
-        Self { _daemon: daemon, scratch, host }
+        Self {
+            _daemon: daemon,
+            scratch,
+            host,
+        }
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -53,7 +61,13 @@ impl Docker {
     }
 
     fn login_words(&self) -> [&str; 5] {
-        ["login", "--username", "admin", "--password-stdin", &self.host]
+        [
+            "login",
+            "--username",
+            "admin",
+            "--password-stdin",
+            &self.host,
+        ]
     }
 
     fn image(&self, name: &str) -> String {
@@ -73,7 +87,9 @@ impl Docker {
 fn client(scratch: &Scratch) -> Command {
     let mut command = tool("docker", "docker.io");
     command.arg("--config").arg(scratch.path("client"));
-    command.arg("--host").arg(format!("unix://{}", scratch.path("docker.sock").display()));
+    command
+        .arg("--host")
+        .arg(format!("unix://{}", scratch.path("docker.sock").display()));
     command
 }
 
@@ -96,10 +112,24 @@ async fn docker_logs_in_pushes_pulls_and_runs() {
 
     docker.run(&["pull", "--quiet", &image]);
     // The id is the digest of the configuration, which names every layer.
-    assert_eq!(docker.run(&["image", "inspect", "--format", "{{.Id}}", &image]), id);
-    let names = docker.run(&["image", "inspect", "--format", "{{json .RepoDigests}}", &image]);
-    let answer = Session::of(&server).get("/v2/admin/docker/manifests/one").await;
-    let digest = answer.headers()["docker-content-digest"].to_str().expect("text").to_owned();
+    assert_eq!(
+        docker.run(&["image", "inspect", "--format", "{{.Id}}", &image]),
+        id
+    );
+    let names = docker.run(&[
+        "image",
+        "inspect",
+        "--format",
+        "{{json .RepoDigests}}",
+        &image,
+    ]);
+    let answer = Session::of(&server)
+        .get("/v2/admin/docker/manifests/one")
+        .await;
+    let digest = answer.headers()["docker-content-digest"]
+        .to_str()
+        .expect("text")
+        .to_owned();
     assert!(names.contains(&digest), "{names} without {digest}");
     let ran = docker.run(&["run", "--rm", "--network", "none", &image]);
     assert_eq!(ran, "hello from docker");
@@ -114,12 +144,21 @@ fn docker_pulls_without_a_login_where_anybody_may_and_does_not_push() {
     let docker = Docker::start(scratch, &server);
     let image = docker.image("admin/docker:one");
     docker.load(&layout, "one", &image);
-    assert!(docker.fails(&["push", "--quiet", &image]), "anybody may push");
+    assert!(
+        docker.fails(&["push", "--quiet", &image]),
+        "anybody may push"
+    );
     run_with(&mut docker.command(&docker.login_words()), PASSWORD);
     docker.run(&["push", "--quiet", &image]);
     docker.run(&["logout", &docker.host]);
     docker.run(&["rmi", "--force", &image]);
     docker.run(&["pull", "--quiet", &image]);
-    assert_eq!(docker.run(&["run", "--rm", "--network", "none", &image]), "hello, anybody");
-    assert!(docker.fails(&["push", "--quiet", &image]), "anybody may push what is there");
+    assert_eq!(
+        docker.run(&["run", "--rm", "--network", "none", &image]),
+        "hello, anybody"
+    );
+    assert!(
+        docker.fails(&["push", "--quiet", &image]),
+        "anybody may push what is there"
+    );
 }

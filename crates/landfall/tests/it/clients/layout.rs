@@ -40,7 +40,13 @@ impl Layout {
         let base = scratch.path("base.tar");
         let busybox = fs::read("/bin/busybox").expect("busybox");
         archive(&base, "bin/busybox", &busybox);
-        umoci(&["raw", "add-layer", "--image", &image("base"), &base.display().to_string()]);
+        umoci(&[
+            "raw",
+            "add-layer",
+            "--image",
+            &image("base"),
+            &base.display().to_string(),
+        ]);
         for (tag, architecture, greeting) in images {
             let top = scratch.path("top.tar");
             archive(&top, "greeting", format!("{greeting}\n").as_bytes());
@@ -48,7 +54,13 @@ impl Layout {
             umoci(&["raw", "add-layer", "--image", &base, "--tag", tag, &top]);
             let mut words = vec!["config", "--image"];
             let image = image(tag);
-            words.extend([image.as_str(), "--architecture", architecture, "--os", "linux"]);
+            words.extend([
+                image.as_str(),
+                "--architecture",
+                architecture,
+                "--os",
+                "linux",
+            ]);
             words.extend(["--config.cmd", "/bin/busybox", "--config.cmd", "cat"]);
             words.extend(["--config.cmd", "/greeting"]);
             umoci(&words);
@@ -58,7 +70,9 @@ impl Layout {
 
     /// A layout that is there, or will be.
     pub(super) fn open(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -93,7 +107,10 @@ impl Layout {
         let mut list = self.list();
         let entry = json!({ "mediaType": INDEX, "digest": digest, "size": bytes.len(),
             "annotations": { REF_NAME: tag } });
-        list["manifests"].as_array_mut().expect("a list").push(entry);
+        list["manifests"]
+            .as_array_mut()
+            .expect("a list")
+            .push(entry);
         fs::write(self.path.join("index.json"), list.to_string()).expect("the list");
     }
 
@@ -107,7 +124,11 @@ impl Layout {
         let list = self.list();
         let entries = list["manifests"].as_array().expect("a list");
         let named = |entry: &&Value| entry["annotations"][REF_NAME] == tag;
-        entries.iter().find(named).unwrap_or_else(|| panic!("no tag {tag}")).clone()
+        entries
+            .iter()
+            .find(named)
+            .unwrap_or_else(|| panic!("no tag {tag}"))
+            .clone()
     }
 
     fn blob_path(&self, digest: &str) -> PathBuf {
@@ -116,7 +137,10 @@ impl Layout {
 
     /// The digest of a tag's manifest.
     pub(super) fn digest(&self, tag: &str) -> String {
-        self.entry(tag)["digest"].as_str().expect("a digest").to_owned()
+        self.entry(tag)["digest"]
+            .as_str()
+            .expect("a digest")
+            .to_owned()
     }
 
     /// The manifest of a tag.
@@ -128,7 +152,10 @@ impl Layout {
     /// The digest of the configuration of a tag: what clients call the
     /// image's id.
     pub(super) fn config(&self, tag: &str) -> String {
-        self.manifest(tag)["config"]["digest"].as_str().expect("a digest").to_owned()
+        self.manifest(tag)["config"]["digest"]
+            .as_str()
+            .expect("a digest")
+            .to_owned()
     }
 
     /// Everything that a tag leads to: manifests, configurations, layers.
@@ -157,6 +184,7 @@ fn archive(path: &Path, name: &str, content: &[u8]) {
     header.set_size(content.len() as u64);
     header.set_mode(0o755);
     header.set_mtime(1_700_000_000);
-    tar.append_data(&mut header, name, content).expect("an entry");
+    tar.append_data(&mut header, name, content)
+        .expect("an entry");
     tar.finish().expect("an archive");
 }

@@ -23,26 +23,37 @@ const LIMIT: &str = "240";
 /// The path of a program of a Debian package.
 fn locate(program: &str, package: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
-    let folders = path.split(':').chain(["/usr/local/sbin", "/usr/sbin", "/sbin"]);
+    let folders = path
+        .split(':')
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"]);
     let mut places = folders.map(|folder| PathBuf::from(folder).join(program));
-    places.find(|place| place.is_file()).unwrap_or_else(|| {
-        panic!("`{program}` is missing: install the Debian package `{package}`")
-    })
+    places
+        .find(|place| place.is_file())
+        .unwrap_or_else(|| panic!("`{program}` is missing: install the Debian package `{package}`"))
 }
 
 /// A command of a client, ended when it takes too long.
 fn tool(program: &str, package: &str) -> Command {
     let mut command = Command::new("timeout");
-    command.args(["--kill-after=5", LIMIT]).arg(locate(program, package));
+    command
+        .args(["--kill-after=5", LIMIT])
+        .arg(locate(program, package));
     command
 }
 
 /// Runs a command, with something on its standard input, to its end.
 fn output_of(command: &mut Command, input: &str) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the command starts");
     // It may end before it has read anything.
-    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let _ = child
+        .stdin
+        .take()
+        .expect("piped")
+        .write_all(input.as_bytes());
     child.wait_with_output().expect("the command ends")
 }
 
@@ -55,7 +66,11 @@ fn run(command: &mut Command) -> String {
 fn run_with(command: &mut Command, input: &str) -> String {
     let output = output_of(command, input);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed ({}):\n{errors}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?} failed ({}):\n{errors}",
+        output.status
+    );
     String::from_utf8(output.stdout).expect("text")
 }
 
@@ -65,7 +80,10 @@ struct Daemon(Child);
 impl Daemon {
     /// Starts a daemon, and waits until `ready` succeeds.
     fn start(command: &mut Command, mut ready: impl FnMut() -> bool) -> Self {
-        let child = command.stdin(Stdio::null()).spawn().expect("the daemon starts");
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("the daemon starts");
         let mut daemon = Self(child);
         let until = Instant::now() + Duration::from_secs(120);
         while !ready() {
@@ -80,7 +98,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = i32::try_from(self.0.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
         // Daemons end their own children when they are asked to end.
         let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::TERM));
         let until = Instant::now() + Duration::from_secs(30);

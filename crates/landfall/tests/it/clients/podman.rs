@@ -30,14 +30,24 @@ impl Podman {
         // It wants the file that it keeps its logins in to be there.
         scratch.write("podman-auth.json", "{}");
         scratch.registries(server);
-        Self { scratch, host: server.host().to_owned() }
+        Self {
+            scratch,
+            host: server.host().to_owned(),
+        }
     }
 
     fn command(&self, words: &[&str]) -> Command {
         let path = |name: &str| self.scratch.path(name);
         let mut command = tool("podman", "podman");
-        command.arg("--root").arg(path("storage")).arg("--runroot").arg(path("run"));
-        command.arg("--tmpdir").arg(path("tmp")).args(["--storage-driver", "overlay"]);
+        command
+            .arg("--root")
+            .arg(path("storage"))
+            .arg("--runroot")
+            .arg(path("run"));
+        command
+            .arg("--tmpdir")
+            .arg(path("tmp"))
+            .args(["--storage-driver", "overlay"]);
         command.env("CONTAINERS_CONF", path("containers.conf"));
         command.env("CONTAINERS_REGISTRIES_CONF", path("registries.conf"));
         command.env("REGISTRY_AUTH_FILE", path("podman-auth.json"));
@@ -57,8 +67,16 @@ impl Podman {
 
     /// Logs in, and tells whether the password was taken.
     fn login(&self, password: &str) -> bool {
-        let words = ["login", "--username", "admin", "--password-stdin", &self.host];
-        output_of(&mut self.command(&words), password).status.success()
+        let words = [
+            "login",
+            "--username",
+            "admin",
+            "--password-stdin",
+            &self.host,
+        ];
+        output_of(&mut self.command(&words), password)
+            .status
+            .success()
     }
 
     fn image(&self, name: &str) -> String {
@@ -92,7 +110,9 @@ async fn podman_logs_in_pushes_pulls_and_runs() {
     // The id is the digest of the configuration, which names every layer.
     assert_eq!(pulled, id);
     let digest = std::fs::read_to_string(&digest_file).expect("the digest");
-    let answer = Session::of(&server).get("/v2/admin/podman/manifests/one").await;
+    let answer = Session::of(&server)
+        .get("/v2/admin/podman/manifests/one")
+        .await;
     assert_eq!(answer.headers()["docker-content-digest"], digest.trim());
     let by_digest = podman.image(&format!("admin/podman@{}", digest.trim()));
     assert_eq!(podman.run(&["pull", "--quiet", &by_digest]), id);
@@ -109,9 +129,18 @@ fn podman_search_and_logout_behave() {
     let id = podman.load();
     let remote = format!("docker://{}", podman.image("admin/podman:one"));
     let refused = output_of(&mut podman.command(&["push", &id, &remote]), "");
-    assert!(!refused.status.success(), "a push without a login was taken");
+    assert!(
+        !refused.status.success(),
+        "a push without a login was taken"
+    );
     run_with(
-        &mut podman.command(&["login", "--username", "admin", "--password-stdin", &podman.host]),
+        &mut podman.command(&[
+            "login",
+            "--username",
+            "admin",
+            "--password-stdin",
+            &podman.host,
+        ]),
         PASSWORD,
     );
     podman.run(&["push", &id, &remote]);
@@ -119,5 +148,8 @@ fn podman_search_and_logout_behave() {
     assert!(found.lines().any(|line| line.ends_with("one")), "{found}");
     podman.run(&["logout", &podman.host]);
     let refused = output_of(&mut podman.command(&["pull", "--quiet", &remote]), "");
-    assert!(!refused.status.success(), "a pull after the logout was let through");
+    assert!(
+        !refused.status.success(),
+        "a pull after the logout was let through"
+    );
 }

@@ -17,7 +17,9 @@ pub(super) struct Scratch {
 
 impl Scratch {
     pub(super) fn new() -> Self {
-        Self { directory: tempfile::tempdir().expect("scratch directory") }
+        Self {
+            directory: tempfile::tempdir().expect("scratch directory"),
+        }
     }
 
     /// A path in the folder.

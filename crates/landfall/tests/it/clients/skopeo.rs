@@ -13,7 +13,10 @@ const IMAGES: [(&str, &str, &str); 2] = [("one", "amd64", "one"), ("two", "arm64
 /// skopeo, logged in at the server.
 fn skopeo(scratch: &Scratch, server: &Server) -> Command {
     let mut command = tool("skopeo", "skopeo");
-    command.arg("--insecure-policy").arg("--registries-conf").arg(scratch.registries(server));
+    command
+        .arg("--insecure-policy")
+        .arg("--registries-conf")
+        .arg(scratch.registries(server));
     command.env("REGISTRY_AUTH_FILE", scratch.login(server));
     command
 }
@@ -30,7 +33,10 @@ fn raw(scratch: &Scratch, server: &Server, image: &str) -> String {
 #[test]
 fn what_skopeo_pushes_it_pulls_back_byte_by_byte() {
     let scratch = Scratch::new();
-    let (server, layout) = (scratch.serve(&Default::default()), Layout::make(&scratch, &IMAGES));
+    let (server, layout) = (
+        scratch.serve(&Default::default()),
+        Layout::make(&scratch, &IMAGES),
+    );
     for tag in ["one", "two"] {
         let image = remote(&server, &format!("admin/web:{tag}"));
         run(skopeo(&scratch, &server).args(["copy", &layout.transport(tag), &image]));
@@ -41,8 +47,8 @@ fn what_skopeo_pushes_it_pulls_back_byte_by_byte() {
     }
     let image = remote(&server, "admin/web:one");
     let words = ["inspect", "--override-arch", "amd64", &image];
-    let told: Value = serde_json::from_str(&run(skopeo(&scratch, &server).args(words)))
-        .expect("JSON");
+    let told: Value =
+        serde_json::from_str(&run(skopeo(&scratch, &server).args(words))).expect("JSON");
     assert_eq!(told["Digest"], layout.digest("one").as_str());
     assert_eq!(told["RepoTags"], serde_json::json!(["one", "two"]));
     assert_eq!(told["Architecture"], "amd64");
@@ -54,15 +60,26 @@ fn what_skopeo_pushes_it_pulls_back_byte_by_byte() {
 #[test]
 fn a_copy_to_another_repository_mounts_the_layers() {
     let scratch = Scratch::new();
-    let (server, layout) = (scratch.serve(&Default::default()), Layout::make(&scratch, &IMAGES));
-    let (from, to) = (remote(&server, "admin/web:one"), remote(&server, "admin/copy:one"));
+    let (server, layout) = (
+        scratch.serve(&Default::default()),
+        Layout::make(&scratch, &IMAGES),
+    );
+    let (from, to) = (
+        remote(&server, "admin/web:one"),
+        remote(&server, "admin/copy:one"),
+    );
     run(skopeo(&scratch, &server).args(["copy", &layout.transport("one"), &from]));
     run(skopeo(&scratch, &server).args(["copy", &from, &to]));
-    assert_eq!(raw(&scratch, &server, "admin/copy:one"), raw(&scratch, &server, "admin/web:one"));
+    assert_eq!(
+        raw(&scratch, &server, "admin/copy:one"),
+        raw(&scratch, &server, "admin/web:one")
+    );
     // The configuration is sent again by every client; the layers are not.
     let log = server.log();
     let sent = log.lines().filter(|line| line.contains("method=\"PATCH\""));
-    let sent = sent.filter(|line| line.contains("/v2/admin/copy/blobs/uploads/")).count();
+    let sent = sent
+        .filter(|line| line.contains("/v2/admin/copy/blobs/uploads/"))
+        .count();
     assert!(sent <= 1, "{sent} blobs were sent again:\n{log}");
     let back = Layout::open(&scratch.path("back"));
     run(skopeo(&scratch, &server).args(["copy", &to, &back.transport("one")]));
@@ -72,20 +89,32 @@ fn a_copy_to_another_repository_mounts_the_layers() {
 #[test]
 fn an_image_that_skopeo_deletes_is_gone() {
     let scratch = Scratch::new();
-    let (server, layout) = (scratch.serve(&Default::default()), Layout::make(&scratch, &IMAGES));
+    let (server, layout) = (
+        scratch.serve(&Default::default()),
+        Layout::make(&scratch, &IMAGES),
+    );
     let image = remote(&server, "admin/web:one");
     run(skopeo(&scratch, &server).args(["copy", &layout.transport("one"), &image]));
     run(skopeo(&scratch, &server).args(["delete", &image]));
-    let refused = output_of(skopeo(&scratch, &server).args(["inspect", "--raw", &image]), "");
+    let refused = output_of(
+        skopeo(&scratch, &server).args(["inspect", "--raw", &image]),
+        "",
+    );
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(told.contains("manifest unknown") || told.contains("no manifest"), "{told}");
+    assert!(
+        told.contains("manifest unknown") || told.contains("no manifest"),
+        "{told}"
+    );
 }
 
 #[test]
 fn an_index_and_its_images_come_and_go_whole_and_one_by_one() {
     let scratch = Scratch::new();
-    let (server, layout) = (scratch.serve(&Default::default()), Layout::make(&scratch, &IMAGES));
+    let (server, layout) = (
+        scratch.serve(&Default::default()),
+        Layout::make(&scratch, &IMAGES),
+    );
     layout.add_index("all", &[("one", "amd64"), ("two", "arm64")]);
     let image = remote(&server, "admin/multi:all");
     run(skopeo(&scratch, &server).args(["copy", "--all", &layout.transport("all"), &image]));
@@ -105,15 +134,20 @@ fn an_index_and_its_images_come_and_go_whole_and_one_by_one() {
 #[tokio::test]
 async fn docker_schema_2_is_kept_as_it_was_pushed() {
     let scratch = Scratch::new();
-    let (server, layout) = (scratch.serve(&Default::default()), Layout::make(&scratch, &IMAGES));
+    let (server, layout) = (
+        scratch.serve(&Default::default()),
+        Layout::make(&scratch, &IMAGES),
+    );
     let image = remote(&server, "admin/docker:one");
     let copy = ["copy", "--format", "v2s2", &layout.transport("one"), &image];
     run(skopeo(&scratch, &server).args(copy));
-    let manifest: Value = serde_json::from_str(&raw(&scratch, &server, "admin/docker:one"))
-        .expect("JSON");
+    let manifest: Value =
+        serde_json::from_str(&raw(&scratch, &server, "admin/docker:one")).expect("JSON");
     let media_type = "application/vnd.docker.distribution.manifest.v2+json";
     assert_eq!(manifest["mediaType"], media_type);
-    let answer = Session::of(&server).get("/v2/admin/docker/manifests/one").await;
+    let answer = Session::of(&server)
+        .get("/v2/admin/docker/manifests/one")
+        .await;
     assert_eq!(answer.headers()["content-type"], media_type);
     // As a directory, skopeo keeps the manifest and every blob as they came.
     let back = scratch.path("back");
@@ -124,7 +158,8 @@ async fn docker_schema_2_is_kept_as_it_was_pushed() {
     let content = layout.content("one");
     for layer in manifest["layers"].as_array().expect("layers") {
         let digest = layer["digest"].as_str().expect("a digest");
-        let bytes = std::fs::read(back.join(digest.trim_start_matches("sha256:"))).expect("a layer");
+        let bytes =
+            std::fs::read(back.join(digest.trim_start_matches("sha256:"))).expect("a layer");
         assert_eq!(Some(&bytes), content.get(digest), "the layer {digest}");
     }
 }
@@ -138,5 +173,8 @@ fn a_wrong_password_is_refused_with_a_word_about_it() {
     let refused = output_of(skopeo(&scratch, &server).args(words), "");
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(told.contains("unauthorized") || told.contains("invalid username/password"), "{told}");
+    assert!(
+        told.contains("unauthorized") || told.contains("invalid username/password"),
+        "{told}"
+    );
 }

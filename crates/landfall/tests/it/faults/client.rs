@@ -29,19 +29,30 @@ pub(crate) struct Answer {
 impl Answer {
     /// A header, or an empty text.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// How many bytes an upload has, as `Range: 0-<last>` tells it. That
     /// header can't tell no byte from one; no test sends one.
     pub(crate) fn received(&self) -> u64 {
-        let last = self.header("range").strip_prefix("0-").and_then(|last| last.parse().ok());
-        last.filter(|last| *last > 0).map_or(0, |last: u64| last + 1)
+        let last = self
+            .header("range")
+            .strip_prefix("0-")
+            .and_then(|last| last.parse().ok());
+        last.filter(|last| *last > 0)
+            .map_or(0, |last: u64| last + 1)
     }
 
     /// The status and the body, for messages.
     pub(crate) fn told(&self) -> String {
-        format!("{} {}", self.status, String::from_utf8_lossy(&self.body).trim())
+        format!(
+            "{} {}",
+            self.status,
+            String::from_utf8_lossy(&self.body).trim()
+        )
     }
 }
 
@@ -54,8 +65,14 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(url: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
-        Self { http: http.expect("an HTTP client"), url: url.to_owned() }
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build();
+        Self {
+            http: http.expect("an HTTP client"),
+            url: url.to_owned(),
+        }
     }
 
     /// A request to a path of the server.
@@ -90,7 +107,8 @@ impl Client {
 
     /// Pushes a blob in one request.
     pub(crate) async fn push_whole(&self, repository: &str, blob: &Blob) -> Result<Answer, Lost> {
-        self.post(&whole(repository, &blob.digest), blob.bytes()).await
+        self.post(&whole(repository, &blob.digest), blob.bytes())
+            .await
     }
 
     /// Starts an upload; the path of its session where that worked.
@@ -101,15 +119,15 @@ impl Client {
     }
 
     /// Adds the bytes of a chunk that begins at `start` to an upload.
-    pub(crate) async fn patch(
-        &self,
-        path: &str,
-        start: u64,
-        bytes: Bytes,
-    ) -> Result<Answer, Lost> {
+    pub(crate) async fn patch(&self, path: &str, start: u64, bytes: Bytes) -> Result<Answer, Lost> {
         let end = start + bytes.len() as u64;
         let request = self.request(Method::PATCH, path);
-        answered(request.header("content-range", chunk(start, end)).body(bytes)).await
+        answered(
+            request
+                .header("content-range", chunk(start, end))
+                .body(bytes),
+        )
+        .await
     }
 
     /// Adds the last bytes to an upload, and ends it.
@@ -141,7 +159,11 @@ pub(crate) async fn answered(request: RequestBuilder) -> Result<Answer, Lost> {
     let answer = request.send().await.map_err(lost)?;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
     let body = answer.bytes().await.map_err(lost)?;
-    Ok(Answer { status, headers, body })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 pub(crate) fn uploads(repository: &str) -> String {
@@ -168,6 +190,8 @@ pub(crate) fn chunk(start: u64, end: u64) -> String {
 /// The path of the session that an answer names.
 pub(crate) fn session(answer: &Answer) -> String {
     let location = answer.header("location");
-    let path = location.find("/v2/").map_or(location, |start| &location[start..]);
+    let path = location
+        .find("/v2/")
+        .map_or(location, |start| &location[start..]);
     path.to_owned()
 }

@@ -15,7 +15,10 @@ pub(crate) fn seed_alone() -> Option<u64> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         return Some(now.unwrap_or_default().as_millis() as u64);
     }
-    Some(text.parse().unwrap_or_else(|_| panic!("`{SEED}` is a number or `random`, not `{text}`")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("`{SEED}` is a number or `random`, not `{text}`")),
+    )
 }
 
 /// Says how to run a seed alone when the test fails while this lives.

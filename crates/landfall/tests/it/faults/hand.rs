@@ -30,7 +30,11 @@ pub(crate) struct Hand {
 impl Hand {
     pub(crate) fn new(client: Client, ledger: Arc<Mutex<Ledger>>) -> Self {
         let name = lock(&ledger).repository.clone();
-        Self { client, name, ledger }
+        Self {
+            client,
+            name,
+            ledger,
+        }
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -44,7 +48,10 @@ impl Hand {
 
     /// Whether the server says that it has the blob, which promises to keep it.
     pub(crate) async fn has(&self, blob: &Blob) -> Result<bool, Lost> {
-        let answer = self.client.head(&client::blob(&self.name, &blob.digest)).await?;
+        let answer = self
+            .client
+            .head(&client::blob(&self.name, &blob.digest))
+            .await?;
         let mut ledger = self.ledger();
         match (answer.status, ledger.blob_expected(&blob.digest)) {
             (200, Presence::There | Presence::Maybe) => {
@@ -55,7 +62,10 @@ impl Hand {
                 ledger.blob_is(blob, Presence::Gone);
                 Ok(false)
             }
-            (_, is) => self.refuse(&format!("HEAD of `{}`, which is {is:?}", blob.digest), &answer),
+            (_, is) => self.refuse(
+                &format!("HEAD of `{}`, which is {is:?}", blob.digest),
+                &answer,
+            ),
         }
     }
 
@@ -98,13 +108,18 @@ impl Hand {
     pub(crate) async fn send_chunk(&self, path: &str, length: u64) -> Result<u64, Lost> {
         for _ in 0..TRIES {
             let start = self.stand(path).await?;
-            let Some(upload) = self.ledger().upload(path) else { return Ok(start) };
+            let Some(upload) = self.ledger().upload(path) else {
+                return Ok(start);
+            };
             let end = (start + length).min(upload.blob.size);
             if start == end {
                 return Ok(end);
             }
             self.ledger().upload_sending(path, end);
-            let answer = self.client.patch(path, start, upload.blob.part(start, end)).await?;
+            let answer = self
+                .client
+                .patch(path, start, upload.blob.part(start, end))
+                .await?;
             match answer.status {
                 202 if answer.received() == end => {
                     self.ledger().upload_stands(path, end);
@@ -121,7 +136,9 @@ impl Hand {
     /// Sends a chunk, and hangs up in its middle.
     pub(crate) async fn break_off(&self, path: &str, length: u64) -> Result<(), Lost> {
         let start = self.stand(path).await?;
-        let Some(upload) = self.ledger().upload(path) else { return Ok(()) };
+        let Some(upload) = self.ledger().upload(path) else {
+            return Ok(());
+        };
         let end = (start + length).min(upload.blob.size);
         if end < start + 2 {
             return Ok(());
@@ -133,14 +150,19 @@ impl Hand {
         let request = self.client.request(Method::PATCH, path);
         let request = request.header("content-range", client::chunk(start, end));
         let request = request.header("content-length", end - start).body(body);
-        assert!(client::answered(request).await.is_err(), "half a chunk was answered");
+        assert!(
+            client::answered(request).await.is_err(),
+            "half a chunk was answered"
+        );
         Ok(())
     }
 
     /// Sends what is missing, and ends the upload.
     pub(crate) async fn finish(&self, path: &str) -> Result<(), Lost> {
         let start = self.stand(path).await?;
-        let Some(upload) = self.ledger().upload(path) else { return Ok(()) };
+        let Some(upload) = self.ledger().upload(path) else {
+            return Ok(());
+        };
         let blob = upload.blob;
         {
             let mut ledger = self.ledger();
@@ -203,7 +225,10 @@ impl Hand {
         };
         let digest = image.digest.to_string();
         let reference = tag.unwrap_or(&digest);
-        let answer = self.client.push_manifest(&self.name, reference, image).await?;
+        let answer = self
+            .client
+            .push_manifest(&self.name, reference, image)
+            .await?;
         let mut ledger = self.ledger();
         match answer.status {
             201 => {
@@ -235,7 +260,10 @@ impl Hand {
     pub(crate) async fn delete_tag(&self, tag: &str) -> Result<(), Lost> {
         let must = !self.ledger().tag_expected(tag).contains(&None);
         self.ledger().tag_changing(tag, None);
-        let answer = self.client.delete(&client::manifest(&self.name, tag)).await?;
+        let answer = self
+            .client
+            .delete(&client::manifest(&self.name, tag))
+            .await?;
         match answer.status {
             202 => self.ledger().tag_is(tag, None),
             404 if !must => self.ledger().tag_is(tag, None),
@@ -249,7 +277,10 @@ impl Hand {
         let before = self.ledger().blob_expected(&blob.digest);
         let needed = self.ledger().needs(&blob.digest);
         self.ledger().blob_deleting(&blob.digest);
-        let answer = self.client.delete(&client::blob(&self.name, &blob.digest)).await?;
+        let answer = self
+            .client
+            .delete(&client::blob(&self.name, &blob.digest))
+            .await?;
         let presence = match answer.status {
             202 if needed != Presence::There => Presence::Gone,
             404 if before != Presence::There => Presence::Gone,

@@ -15,8 +15,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::{
-    collector::Collector,
     client::Client,
+    collector::Collector,
     dice::{Blame, Dice, seed_alone},
     hand::lock,
     load::{self, Ledgers, Load, Sizes},
@@ -27,7 +27,10 @@ use crate::server::{Options, Server};
 /// Deaths of one data directory.
 const DEATHS: u32 = 5;
 const CLIENTS: usize = 4;
-const SIZES: Sizes = Sizes { small: 60_000, chunked: 2_500_000 };
+const SIZES: Sizes = Sizes {
+    small: 60_000,
+    chunked: 2_500_000,
+};
 /// A server that is to die at a system call that never comes dies then.
 const PATIENCE: Duration = Duration::from_millis(1500);
 /// How long the last byte may take to go.
@@ -67,12 +70,26 @@ impl Death {
     }
 
     fn wrapper(&self) -> Vec<String> {
-        let Self::At(call, when) = self else { return Vec::new() };
+        let Self::At(call, when) = self else {
+            return Vec::new();
+        };
         let trace = format!("trace={call}");
         let inject = format!("inject={call}:signal=KILL:when={when}");
-        let words = ["setpriv", "--pdeathsig", "KILL", "strace", "-D", "-f", "--seccomp-bpf"];
+        let words = [
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "strace",
+            "-D",
+            "-f",
+            "--seccomp-bpf",
+        ];
         let more = ["-qqq", "-o", "/dev/null", "-e", &trace, "-e", &inject, "--"];
-        words.iter().chain(&more).map(|word| (*word).to_owned()).collect()
+        words
+            .iter()
+            .chain(&more)
+            .map(|word| (*word).to_owned())
+            .collect()
     }
 }
 
@@ -91,7 +108,10 @@ impl Life {
     fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a scratch folder");
         Self {
-            blame: Blame { test: "faults::kill", seed },
+            blame: Blame {
+                test: "faults::kill",
+                seed,
+            },
             dice: Dice::new(seed),
             runtime: Runtime::new().expect("a runtime"),
             data: folder.path().join("data"),
@@ -129,7 +149,19 @@ impl Life {
             wrong.join("\n"),
             tail(&log)
         );
-        eprintln!("round {death:?} {promises_hold} {:?}", self.ledgers.iter().map(|l| { let l = lock(l); (l.images(&[super::ledger::Presence::There]).len(), l.blobs().len()) }).collect::<Vec<_>>());
+        eprintln!(
+            "round {death:?} {promises_hold} {:?}",
+            self.ledgers
+                .iter()
+                .map(|l| {
+                    let l = lock(l);
+                    (
+                        l.images(&[super::ledger::Presence::There]).len(),
+                        l.blobs().len(),
+                    )
+                })
+                .collect::<Vec<_>>()
+        );
         server.kill();
     }
 
@@ -142,12 +174,17 @@ impl Life {
             Death::After(time) => *time,
             Death::At(..) => PATIENCE,
         };
-        let first = self.runtime.block_on(async { tokio::time::timeout(time, load.next_end()).await });
+        let first = self
+            .runtime
+            .block_on(async { tokio::time::timeout(time, load.next_end()).await });
         match (death, first) {
             (_, Err(_)) | (Death::At(..), Ok(Some(Err(_)))) => {}
             (_, Ok(ended)) => panic!("a client ended before the death of its server: {ended:?}"),
         }
-        assert!(matches!(death, Death::At(..)) || !server.has_ended(), "the server ended by itself");
+        assert!(
+            matches!(death, Death::At(..)) || !server.has_ended(),
+            "the server ended by itself"
+        );
         server.kill();
         self.runtime.block_on(load.ends());
         self.runtime.block_on(collector.ends());
@@ -175,13 +212,18 @@ impl Life {
         for ledger in &self.ledgers {
             let name = lock(ledger).repository.replace('/', "%2F");
             let path = format!("/api/v1/repositories/{name}");
-            let answer = self.runtime.block_on(client.delete(&path)).expect("an answer");
+            let answer = self
+                .runtime
+                .block_on(client.delete(&path))
+                .expect("an answer");
             assert!(matches!(answer.status, 204 | 404), "{}", answer.told());
         }
         let since = Instant::now();
         loop {
             // Uploads and orphans go when they are a second old.
-            self.runtime.block_on(super::collector::collect(&client, Some(0))).expect("an answer");
+            self.runtime
+                .block_on(super::collector::collect(&client, Some(0)))
+                .expect("an answer");
             let left = files(&self.data.join("blobs"));
             if left.is_empty() {
                 break;

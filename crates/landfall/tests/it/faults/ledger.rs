@@ -69,7 +69,11 @@ impl Ledger {
 
     /// Images of which this is known.
     pub(crate) fn images(&self, known: &[Presence]) -> Vec<(Image, Presence)> {
-        self.images.values().filter(|(_, is)| known.contains(is)).cloned().collect()
+        self.images
+            .values()
+            .filter(|(_, is)| known.contains(is))
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn tags(&self) -> Vec<String> {
@@ -78,8 +82,13 @@ impl Ledger {
 
     /// Uploads of which this is known.
     pub(crate) fn uploads(&self, known: &[Presence]) -> Vec<(String, Upload)> {
-        let uploads = self.uploads.iter().filter(|(_, upload)| known.contains(&upload.presence));
-        uploads.map(|(path, upload)| (path.clone(), upload.clone())).collect()
+        let uploads = self
+            .uploads
+            .iter()
+            .filter(|(_, upload)| known.contains(&upload.presence));
+        uploads
+            .map(|(path, upload)| (path.clone(), upload.clone()))
+            .collect()
     }
 
     pub(crate) fn upload(&self, path: &str) -> Option<Upload> {
@@ -101,7 +110,10 @@ impl Ledger {
     /// Whether an image needs the blob: `Maybe` if only one does that may be
     /// there.
     pub(crate) fn needs(&self, digest: &Digest) -> Presence {
-        let images = self.images.values().filter(|(image, _)| image.needs(digest));
+        let images = self
+            .images
+            .values()
+            .filter(|(image, _)| image.needs(digest));
         let known: Vec<Presence> = images.map(|(_, is)| *is).collect();
         let of = |presence| known.contains(&presence).then_some(presence);
         of(There).or_else(|| of(Maybe)).unwrap_or(Gone)
@@ -117,7 +129,10 @@ impl Ledger {
 
     /// What a tag may point at.
     pub(crate) fn tag_expected(&self, tag: &str) -> BTreeSet<Option<Digest>> {
-        self.tags.get(tag).cloned().unwrap_or_else(|| BTreeSet::from([None]))
+        self.tags
+            .get(tag)
+            .cloned()
+            .unwrap_or_else(|| BTreeSet::from([None]))
     }
 
     pub(crate) fn blob_pushing(&mut self, blob: &Blob) {
@@ -138,7 +153,10 @@ impl Ledger {
     }
 
     pub(crate) fn image_pushing(&mut self, image: &Image, tag: Option<&str>) {
-        let (_, is) = self.images.entry(image.digest).or_insert((image.clone(), Maybe));
+        let (_, is) = self
+            .images
+            .entry(image.digest)
+            .or_insert((image.clone(), Maybe));
         if *is == Gone {
             *is = Maybe;
         }
@@ -155,7 +173,11 @@ impl Ledger {
         if let Some((_, is)) = self.images.get_mut(digest) {
             *is = less(*is);
         }
-        for may in self.tags.values_mut().filter(|may| may.contains(&Some(*digest))) {
+        for may in self
+            .tags
+            .values_mut()
+            .filter(|may| may.contains(&Some(*digest)))
+        {
             may.insert(None);
         }
     }
@@ -173,7 +195,10 @@ impl Ledger {
     }
 
     pub(crate) fn tag_changing(&mut self, tag: &str, to: Option<Digest>) {
-        self.tags.entry(tag.to_owned()).or_insert_with(|| BTreeSet::from([None])).insert(to);
+        self.tags
+            .entry(tag.to_owned())
+            .or_insert_with(|| BTreeSet::from([None]))
+            .insert(to);
     }
 
     pub(crate) fn tag_is(&mut self, tag: &str, at: Option<Digest>) {
@@ -181,7 +206,12 @@ impl Ledger {
     }
 
     pub(crate) fn upload_begun(&mut self, path: &str, blob: &Blob) {
-        let upload = Upload { blob: *blob, least: 0, most: 0, presence: There };
+        let upload = Upload {
+            blob: *blob,
+            least: 0,
+            most: 0,
+            presence: There,
+        };
         self.uploads.insert(path.to_owned(), upload);
     }
 

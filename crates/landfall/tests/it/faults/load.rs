@@ -39,8 +39,11 @@ pub(crate) type Ledgers = Vec<Arc<Mutex<Ledger>>>;
 
 /// Two ledgers for each client: of what it pushes, and of what it mounts.
 pub(crate) fn ledgers(clients: usize) -> Ledgers {
-    let names = (0..clients).flat_map(|client| [format!("load/{client}"), format!("load/{client}-m")]);
-    names.map(|name| Arc::new(Mutex::new(Ledger::new(name)))).collect()
+    let names =
+        (0..clients).flat_map(|client| [format!("load/{client}"), format!("load/{client}-m")]);
+    names
+        .map(|name| Arc::new(Mutex::new(Ledger::new(name))))
+        .collect()
 }
 
 /// The clients at work.
@@ -175,7 +178,9 @@ impl Deeds {
         let path = self.pushed.start_upload(blob).await?;
         let chunks = self.dice.within(0..4);
         for _ in 0..chunks {
-            self.pushed.send_chunk(&path, blob.size.div_ceil(chunks).max(2)).await?;
+            self.pushed
+                .send_chunk(&path, blob.size.div_ceil(chunks).max(2))
+                .await?;
         }
         self.pushed.finish(&path).await
     }
@@ -188,7 +193,9 @@ impl Deeds {
             self.pushed.start_upload(&blob).await?;
             return Ok(());
         }
-        let Some((path, upload)) = self.dice.pick(open) else { return Ok(()) };
+        let Some((path, upload)) = self.dice.pick(open) else {
+            return Ok(());
+        };
         let length = self.dice.within(2..upload.blob.size / 2 + 3);
         match self.dice.within(0..100) {
             0..55 => self.pushed.send_chunk(&path, length).await.map(drop),
@@ -200,7 +207,9 @@ impl Deeds {
 
     async fn mount(&mut self) -> Result<(), Lost> {
         let blobs = self.pushed.ledger().blobs();
-        let Some(blob) = self.dice.pick(blobs) else { return Ok(()) };
+        let Some(blob) = self.dice.pick(blobs) else {
+            return Ok(());
+        };
         if self.dice.percent(60) {
             let must = self.pushed.ledger().blob_expected(&blob.digest) == Presence::There;
             return self.mounted.mount(&blob, &self.pushed.name, must).await;
@@ -213,7 +222,9 @@ impl Deeds {
     /// Pulls an image as the ledger knows it.
     async fn pull(&mut self) -> Result<(), Lost> {
         let images = self.pushed.ledger().images(&[Presence::There]);
-        let Some((image, _)) = self.dice.pick(images) else { return Ok(()) };
+        let Some((image, _)) = self.dice.pick(images) else {
+            return Ok(());
+        };
         let Hand { client, name, .. } = &self.pushed;
         let path = client::manifest(name, &image.digest.to_string());
         let answer = client.get(&path).await?;
@@ -229,7 +240,10 @@ impl Deeds {
     }
 
     async fn delete_image(&mut self) -> Result<(), Lost> {
-        let images = self.pushed.ledger().images(&[Presence::There, Presence::Maybe]);
+        let images = self
+            .pushed
+            .ledger()
+            .images(&[Presence::There, Presence::Maybe]);
         match self.dice.pick(images) {
             Some((image, _)) => self.pushed.delete_image(&image.digest).await,
             None => Ok(()),
@@ -245,7 +259,11 @@ impl Deeds {
     }
 
     async fn delete_blob(&mut self) -> Result<(), Lost> {
-        let hand = if self.dice.percent(70) { &self.pushed } else { &self.mounted };
+        let hand = if self.dice.percent(70) {
+            &self.pushed
+        } else {
+            &self.mounted
+        };
         let blobs = hand.ledger().blobs();
         match self.dice.pick(blobs) {
             Some(blob) => hand.delete_blob(&blob).await,

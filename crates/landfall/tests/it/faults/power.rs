@@ -131,7 +131,10 @@ impl Machine {
         self.server.kill();
         self.runtime.block_on(self.collector.ends());
         let there = [super::ledger::Presence::There];
-        let images = self.ledgers.iter().map(|ledger| lock(ledger).images(&there).len());
+        let images = self
+            .ledgers
+            .iter()
+            .map(|ledger| lock(ledger).images(&there).len());
         images.sum()
     }
 }

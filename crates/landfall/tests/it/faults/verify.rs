@@ -19,7 +19,12 @@ use crate::server::Server;
 pub(crate) async fn pull_blob(client: &Client, name: &str, blob: &Blob) -> Result<(), Lost> {
     let answer = client.get(&client::blob(name, &blob.digest)).await?;
     let whole = answer.status == 200 && answer.body == blob.bytes();
-    assert!(whole, "GET of `{}` in `{name}`: {}", blob.digest, shown(&answer));
+    assert!(
+        whole,
+        "GET of `{}` in `{name}`: {}",
+        blob.digest,
+        shown(&answer)
+    );
     Ok(())
 }
 
@@ -42,7 +47,12 @@ pub(crate) struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     pub(crate) fn new(client: &'a Client, ledger: &'a mut Ledger) -> Self {
-        Self { client, ledger, pulled: BTreeSet::new(), wrong: Vec::new() }
+        Self {
+            client,
+            ledger,
+            pulled: BTreeSet::new(),
+            wrong: Vec::new(),
+        }
     }
 
     /// Compares everything, and writes down what was found where the ledger
@@ -56,7 +66,8 @@ impl<'a> Verifier<'a> {
     }
 
     fn complain(&mut self, what: &str) {
-        self.wrong.push(format!("`{}`: {what}", self.ledger.repository));
+        self.wrong
+            .push(format!("`{}`: {what}", self.ledger.repository));
     }
 
     async fn images(&mut self) -> Result<(), Lost> {
@@ -73,7 +84,10 @@ impl<'a> Verifier<'a> {
                     self.pull_image(&image).await?;
                 }
                 (404, Maybe | Gone) => self.ledger.image_is_gone(&digest),
-                _ => self.complain(&format!("image `{digest}` is {known:?}: {}", shown(&answer))),
+                _ => self.complain(&format!(
+                    "image `{digest}` is {known:?}: {}",
+                    shown(&answer)
+                )),
             }
         }
         Ok(())
@@ -93,7 +107,11 @@ impl<'a> Verifier<'a> {
         let path = client::blob(&self.ledger.repository, &blob.digest);
         let answer = self.client.get(&path).await?;
         if answer.status != 200 || answer.body != blob.bytes() {
-            self.complain(&format!("blob `{}`, {why}: {}", blob.digest, shown(&answer)));
+            self.complain(&format!(
+                "blob `{}`, {why}: {}",
+                blob.digest,
+                shown(&answer)
+            ));
         }
         Ok(())
     }
@@ -107,10 +125,15 @@ impl<'a> Verifier<'a> {
             let at = at.filter(|_| answer.status == 200);
             let expected = self.ledger.tag_expected(&tag);
             if !expected.contains(&at) || !matches!(answer.status, 200 | 404) {
-                self.complain(&format!("tag `{tag}` is not in {expected:?}: {}", answer.told()));
+                self.complain(&format!(
+                    "tag `{tag}` is not in {expected:?}: {}",
+                    answer.told()
+                ));
             }
             self.ledger.tag_is(&tag, at);
-            let Some(image) = at.and_then(|at| self.ledger.image(&at)) else { continue };
+            let Some(image) = at.and_then(|at| self.ledger.image(&at)) else {
+                continue;
+            };
             found.insert(tag.clone());
             if answer.body != image.manifest || self.ledger.image_expected(&image.digest) != There {
                 self.complain(&format!("tag `{tag}` points at an image that is not there"));
@@ -120,11 +143,15 @@ impl<'a> Verifier<'a> {
         let answer = self.client.get(&path).await?;
         let list: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let names = list["tags"].as_array().into_iter().flatten();
-        let listed: BTreeSet<String> =
-            names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let listed: BTreeSet<String> = names
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect();
         let complete = answer.status == 200 || (answer.status == 404 && found.is_empty());
         if !complete || listed != found {
-            self.complain(&format!("the list of tags is not {found:?}: {}", answer.told()));
+            self.complain(&format!(
+                "the list of tags is not {found:?}: {}",
+                answer.told()
+            ));
         }
         Ok(())
     }
@@ -142,7 +169,10 @@ impl<'a> Verifier<'a> {
                 (404, Maybe | Gone) => self.ledger.blob_is(&blob, Gone),
                 _ => {
                     let digest = blob.digest;
-                    self.complain(&format!("blob `{digest}` is {expected:?}: {}", shown(&answer)));
+                    self.complain(&format!(
+                        "blob `{digest}` is {expected:?}: {}",
+                        shown(&answer)
+                    ));
                 }
             }
         }
@@ -176,13 +206,17 @@ impl<'a> Verifier<'a> {
         let rest = blob.part(at, blob.size);
         let answer = self.client.finish(path, &blob.digest, rest).await?;
         if answer.status != 201 {
-            self.complain(&format!("an upload does not go on from {at}: {}", answer.told()));
+            self.complain(&format!(
+                "an upload does not go on from {at}: {}",
+                answer.told()
+            ));
             return Ok(());
         }
         self.ledger.upload_is_gone(path);
         self.ledger.blob_is(blob, There);
         self.pulled.remove(&blob.digest);
-        self.pull(blob, "which was uploaded in two lives of the server").await
+        self.pull(blob, "which was uploaded in two lives of the server")
+            .await
     }
 }
 
@@ -193,10 +227,16 @@ pub(crate) fn fsck(server: &Server) -> Vec<String> {
     if output.status.success() && run["report"]["clean"] == true {
         return Vec::new();
     }
-    vec![format!("fsck: {run} {}", String::from_utf8_lossy(&output.stderr))]
+    vec![format!(
+        "fsck: {run} {}",
+        String::from_utf8_lossy(&output.stderr)
+    )]
 }
 
 /// Lines of the log that no fault excuses.
 pub(crate) fn panics(log: &str) -> Vec<String> {
-    log.lines().filter(|line| line.contains("panicked")).map(str::to_owned).collect()
+    log.lines()
+        .filter(|line| line.contains("panicked"))
+        .map(str::to_owned)
+        .collect()
 }
