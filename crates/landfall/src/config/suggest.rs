@@ -12,7 +12,10 @@ pub(super) fn nearest<'a>(
         .into_iter()
         .map(|candidate| (damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| {
-            let begins = name.starts_with(candidate) || candidate.starts_with(name);
+            let rest = name
+                .strip_prefix(candidate)
+                .or_else(|| candidate.strip_prefix(name));
+            let begins = rest.is_some_and(|rest| !rest.contains('.'));
             *distance <= candidate.len() / 3 || (begins && name.len() > 2)
         })
         .min()
