@@ -77,7 +77,7 @@ pub(crate) enum Command {
     /// Run the server
     #[command(after_help = "Examples:
   landfall serve --data ./data
-  LANDFALL_ADMIN_PASSWORD=secret landfall serve --data ./data --listen 0.0.0.0:5000
+  LANDFALL_ADMIN_PASSWORD=secret landfall serve --listen 0.0.0.0:5000
   landfall serve --config /etc/landfall.toml")]
     Serve,
     /// Show the settings and where they come from

@@ -6,7 +6,6 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -14,7 +13,7 @@ use landfall_blobs::{BlobStore, DiskStore};
 use landfall_clock::{Clock, SystemClock};
 use landfall_database::{Database, MigrationSet};
 use landfall_identity::{FirstStart, Identity, Secret};
-use landfall_registry::{GarbageOptions, GarbageProgress, Registry};
+use landfall_registry::Registry;
 use landfall_server::{
     Server,
     listen::{Limits, Listener, raise_open_files},
@@ -94,11 +93,11 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
             scratch: scratch(&config)?,
         },
     ));
-    let service = Observe::new(metrics, landfall_server::router(server));
-
     if let Some(interval) = config.gc.interval {
-        tokio::spawn(collect_regularly(Arc::clone(&registry), interval));
+        let collecting = Arc::clone(&server);
+        tokio::spawn(async move { collecting.collect_garbage_regularly(interval).await });
     }
+    let service = Observe::new(metrics, landfall_server::router(server));
     let stop = stop_signal()?;
     greet(&first, &url, &config);
     let drained = listener.serve(service, stop).await;
@@ -109,9 +108,25 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     Ok(())
 }
 
-/// Makes a directory that nobody else reads, and what is missing above it.
+/// Makes a directory that nobody else reads, and what is missing above it, all
+/// of it durably: what is in a directory is worth as much as its own name.
 fn create_private(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !path.is_dir() {
+        if !parent.is_dir() {
+            create_private(parent)?;
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    }
+    // Synced in any case: an earlier start may have ended before it came here.
+    match File::open(parent).and_then(|parent| parent.sync_all()) {
+        // Made by somebody else, above whom we may not look.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// The data directory belongs to one process as long as this lives.
@@ -218,25 +233,6 @@ fn scratch(config: &Config) -> Result<PathBuf> {
     }
     create_private(&path).with_context(unusable)?;
     Ok(path)
-}
-
-/// Collects garbage again and again, until the process ends.
-async fn collect_regularly(registry: Arc<Registry>, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // The first tick comes at once; a start is no time to work.
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        let progress = GarbageProgress::default();
-        match registry
-            .collect_garbage(GarbageOptions::default(), &progress)
-            .await
-        {
-            Ok(_) | Err(landfall_registry::Error::RunGoingOn) => {}
-            Err(error) => tracing::error!(%error, "garbage was not collected"),
-        }
-    }
 }
 
 /// Resolves when the process is asked to stop.

@@ -219,7 +219,18 @@ impl Registry {
                     name: name.clone(),
                     account,
                 };
-                self.blob_commit(from, stored).await.map(drop)
+                let location = stored.location.clone();
+                let committed = self.blob_commit(from, stored).await.map(drop);
+                if let Err(Error::Database(
+                    landfall_database::Error::Full | landfall_database::Error::ReadOnly,
+                )) = &committed
+                {
+                    // Nothing was changed, so no row names the bytes. After any
+                    // other failure of a commit that is not sure, and the
+                    // orphan sweep decides.
+                    self.forget(&location).await;
+                }
+                committed
             }
             Err(error) => {
                 self.discard(id).await;
@@ -452,6 +463,14 @@ impl Registry {
         match self.upload_status(name, id).await {
             Ok(UploadStatus { received, .. }) => Error::ChunkOutOfOrder { received },
             Err(error) => error,
+        }
+    }
+
+    /// Gives the space of bytes back that no row names. If that fails, the
+    /// orphan sweep finds them later.
+    async fn forget(&self, location: &Location) {
+        if let Err(error) = self.blobs.delete(location).await {
+            tracing::warn!(%location, %error, "bytes without a row were not deleted");
         }
     }
 

@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use landfall_clock::{Clock, Timestamp};
@@ -13,6 +14,11 @@ use landfall_registry::{
     Error, FsckOptions, FsckProgress, FsckReport, GarbageOptions, GarbageProgress, GarbageReport,
     Registry,
 };
+use tokio::time::MissedTickBehavior;
+
+const RUNS: &str = "landfall_gc_runs_total";
+const BLOBS: &str = "landfall_gc_blobs_total";
+const FREED: &str = "landfall_gc_freed_bytes_total";
 
 /// Runs of each kind that are remembered.
 const REMEMBERED: usize = 20;
@@ -55,12 +61,33 @@ impl<O, P: Default, R: Clone> Run<O, P, R> {
         lock(&self.outcome).clone()
     }
 
+    /// Whoever holds this does the run; however that ends, it ends.
+    fn begun<'a>(&'a self, clock: &'a dyn Clock) -> Begun<'a, O, P, R> {
+        Begun { run: self, clock }
+    }
+
     fn end(&self, result: Result<R, Error>, now: Timestamp) {
         let result = result.map_err(|error| {
             tracing::error!(error = %crate::registry_api::chain(&error), "a run failed");
             error.to_string()
         });
         *lock(&self.outcome) = Some(Outcome { ended: now, result });
+    }
+}
+
+/// A run that is being done.
+struct Begun<'a, O, P, R> {
+    run: &'a Run<O, P, R>,
+    clock: &'a dyn Clock,
+}
+
+impl<O, P, R> Drop for Begun<'_, O, P, R> {
+    fn drop(&mut self) {
+        let broke_off = || Outcome {
+            ended: self.clock.now(),
+            result: Err("the run broke off; the server's log tells more".to_owned()),
+        };
+        lock(&self.run.outcome).get_or_insert_with(broke_off);
     }
 }
 
@@ -74,6 +101,9 @@ pub(crate) struct Runs {
 
 impl Runs {
     pub(crate) fn new(registry: Arc<Registry>, clock: Arc<dyn Clock>) -> Self {
+        metrics::describe_counter!(RUNS, "Runs of the garbage collector.");
+        metrics::describe_counter!(BLOBS, "Blobs that nobody needed.");
+        metrics::describe_counter!(FREED, "Bytes that the collector has freed.");
         Self {
             registry,
             clock,
@@ -89,14 +119,40 @@ impl Runs {
     ) -> Result<Arc<GarbageRun>, Error> {
         let run = begin(&self.garbage, Run::new(options, self.clock.now()))?;
         let (runs, running) = (Arc::clone(self), Arc::clone(&run));
-        tokio::spawn(async move {
-            let result = runs
-                .registry
-                .collect_garbage(options, &running.progress)
-                .await;
-            running.end(result, runs.clock.now());
-        });
+        tokio::spawn(async move { runs.collect(&running).await });
         Ok(run)
+    }
+
+    /// Runs the collector at each interval, from one interval after the start
+    /// on. Does not end.
+    pub(crate) async fn collect_regularly(&self, interval: Duration) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick comes at once; a start is no time to work.
+        ticks.tick().await;
+        loop {
+            ticks.tick().await;
+            // Where a run goes on that a person has started, this one is not
+            // needed.
+            let new = Run::new(GarbageOptions::default(), self.clock.now());
+            if let Ok(run) = begin(&self.garbage, new) {
+                self.collect(&run).await;
+            }
+        }
+    }
+
+    async fn collect(&self, run: &GarbageRun) {
+        let collected = self
+            .registry
+            .collect_garbage(run.options, &run.progress)
+            .await;
+        if !run.options.dry_run {
+            let report = run.progress.report();
+            metrics::counter!(RUNS).increment(1);
+            metrics::counter!(BLOBS).increment(report.blobs);
+            metrics::counter!(FREED).increment(report.freed_bytes);
+        }
+        run.end(collected, self.clock.now());
     }
 
     /// Starts the check. [`Error::RunGoingOn`] while one runs.
@@ -107,6 +163,7 @@ impl Runs {
         let run = begin(&self.fsck, Run::new(options, self.clock.now()))?;
         let (runs, running) = (Arc::clone(self), Arc::clone(&run));
         tokio::spawn(async move {
+            let _begun = running.begun(&*runs.clock);
             let result = runs.registry.fsck(options, &running.progress).await;
             running.end(result, runs.clock.now());
         });

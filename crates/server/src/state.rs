@@ -1,6 +1,6 @@
 //! What every handler has at hand.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use landfall_clock::Clock;
 use landfall_database::Database;
@@ -57,5 +57,10 @@ impl Server {
             settings,
             runs,
         }
+    }
+
+    /// Runs the garbage collector at each interval. Does not end.
+    pub async fn collect_garbage_regularly(&self, interval: Duration) {
+        self.runs.collect_regularly(interval).await;
     }
 }

@@ -9,10 +9,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use reqwest::{Method, Response};
+use serde_json::json;
 
-use crate::{client::Client, output};
+use crate::{cli::Format, client::Client, output};
 
-pub(super) async fn run(client: &Client, file: &Path) -> Result<()> {
+pub(super) async fn run(client: &Client, file: &Path, format: Format) -> Result<()> {
     let response = client.send(Method::POST, &["backups"], &[], None).await?;
     if file == Path::new("-") {
         return download(response, &mut io::stdout()).await.map(drop);
@@ -35,11 +36,13 @@ pub(super) async fn run(client: &Client, file: &Path) -> Result<()> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new("."))).and_then(|d| d.sync_all())?;
-    let size = indicatif::DecimalBytes(size);
-    output::line(&format!(
-        "saved {} ({size}); copy the blobs now",
-        file.display()
-    ));
+    match format {
+        Format::Json => output::json(&json!({ "file": file, "size": size })),
+        Format::Table => {
+            let (file, size) = (file.display(), indicatif::DecimalBytes(size));
+            output::line(&format!("saved {file} ({size}); copy the blobs now"));
+        }
+    }
     Ok(())
 }
 

@@ -30,14 +30,16 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match command {
         Command::Serve => serve::run(load(matches)?).await?,
         Command::Config(ConfigCommand::Show) => show(&load(matches)?, format),
-        Command::Restore { file, force } => restore::run(&load(matches)?.config, &file, force)?,
+        Command::Restore { file, force } => {
+            restore::run(&load(matches)?.config, &file, force, format)?
+        }
         Command::Repo(command) => repo::run(&client()?, command, format).await?,
         Command::Image(command) => image::run(&client()?, command, format).await?,
         Command::Gc(command) => gc::run(&client()?, command, format).await?,
         Command::Fsck { repair, quick } => {
             return fsck::run(&client()?, repair, quick, format).await;
         }
-        Command::Backup { file } => backup::run(&client()?, &file).await?,
+        Command::Backup { file } => backup::run(&client()?, &file, format).await?,
         Command::Openapi => {
             output::json(&serde_json::to_value(landfall_server::api::document())?);
         }

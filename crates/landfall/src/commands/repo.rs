@@ -43,7 +43,10 @@ pub(super) async fn run(client: &Client, command: RepoCommand, format: Format) -
             client
                 .call(Method::DELETE, &["repositories", name.as_str()], &[], None)
                 .await?;
-            output::line(&format!("deleted {name}"));
+            match format {
+                Format::Json => output::json(&json!({ "deleted": name })),
+                Format::Table => output::line(&format!("deleted {name}")),
+            }
         }
     }
     Ok(())

@@ -8,8 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use landfall_server::api::{DESCRIPTION, Description, FORMAT, METADATA};
+use serde_json::json;
 
 use crate::{
+    cli::Format,
     config::{Config, DatabaseUrl},
     output,
     serve::{self, DataLock},
@@ -18,7 +20,7 @@ use crate::{
 /// The description is this long at the most, in bytes.
 const LONGEST_DESCRIPTION: u64 = 64 * 1024;
 
-pub(super) fn run(config: &Config, file: &Path, force: bool) -> Result<()> {
+pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> Result<()> {
     let DatabaseUrl::Sqlite(database) = &config.database.url;
     fs::create_dir_all(&config.data)
         .with_context(|| format!("`{}` can't be made", config.data.display()))?;
@@ -30,19 +32,30 @@ pub(super) fn run(config: &Config, file: &Path, force: bool) -> Result<()> {
         );
     }
     let restored = database.with_extension("restoring");
-    let description = unpack(file, &restored)
-        .with_context(|| format!("`{}` is no whole backup", file.display()))?;
-    serve::check_database(&restored).context("the backup can't be used")?;
+    let unpacked = unpack(file, &restored)
+        .with_context(|| format!("`{}` is no whole backup", file.display()))
+        .and_then(|description| {
+            serve::check_database(&restored).context("the backup can't be used")?;
+            Ok(description)
+        });
+    let description = unpacked.inspect_err(|_| {
+        // It may be gone, or never have been there.
+        let _ = fs::remove_file(&restored);
+    })?;
     let directory = database.parent().unwrap_or(Path::new("."));
     if database.exists() {
         set_aside(database)?;
     }
     fs::rename(&restored, database)?;
     File::open(directory)?.sync_all()?;
-    output::line(&format!(
-        "restored the metadata of store {} as of {}; start the server, then run `landfall fsck`",
-        description.store, description.created
-    ));
+    let Description { store, created, .. } = description;
+    match format {
+        Format::Json => output::json(&json!({ "store": store, "created": created })),
+        Format::Table => output::line(&format!(
+            "restored the metadata of store {store} as of {created}; start the server, then run \
+             `landfall fsck`"
+        )),
+    }
     Ok(())
 }
 

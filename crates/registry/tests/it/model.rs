@@ -13,29 +13,51 @@ mod promises;
 pub(crate) mod run;
 mod universe;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 use landfall_house::Rounds;
 use proptest::{
     collection::vec,
+    strategy::Strategy,
     test_runner::{Config, FileFailurePersistence, TestRunner},
 };
 
-use operations::{Harm, Operation, operation};
+use operations::{Harm, Operation, operation, undo};
 use run::Run;
+
+use crate::world::UNDO;
 
 /// Operations of a history, at the most.
 const LONGEST: usize = 60;
 
-/// A runner that repeats seeds that failed before, kept beside `source`.
-pub(crate) fn runner(source: &'static str, rounds: &Rounds) -> TestRunner {
-    TestRunner::new(Config {
+/// Runs a property for as many values as there are rounds. Seeds that failed
+/// are kept beside `source`, and come first the next time.
+pub(crate) fn property<S: Strategy>(
+    rounds: Rounds,
+    source: &'static str,
+    values: &S,
+    holds: impl Fn(S::Value),
+) {
+    let mut runner = TestRunner::new(Config {
         cases: rounds.total(),
         source_file: Some(source),
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
         max_shrink_iters: 2000,
         ..Config::default()
-    })
+    });
+    let ran = AtomicU32::new(0);
+    let result = runner.run(values, |value| {
+        holds(value);
+        ran.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+    rounds.completed(ran.into_inner());
 }
 
 /// Runs `work` to its end on a thread of its own, so that nothing of one
@@ -53,8 +75,8 @@ pub(crate) fn alone<F: Future>(work: impl FnOnce() -> F + Send + 'static) {
 }
 
 /// Runs a history, comparing after each operation.
-async fn history(operations: Vec<Operation>) {
-    let mut run = Run::new().await;
+async fn history(operations: Vec<Operation>, undo: Duration) {
+    let mut run = Run::new(undo).await;
     for operation in operations {
         run.apply(&operation).await;
         run.agrees(&operation).await;
@@ -65,47 +87,44 @@ async fn history(operations: Vec<Operation>) {
 #[test]
 fn the_registry_keeps_what_the_model_says() {
     let rounds = Rounds::of("registry-model");
-    let mut runner = runner(file!(), &rounds);
-    let result = runner.run(&vec(operation(), 1..LONGEST), |operations| {
-        alone(|| history(operations));
-        Ok(())
+    let histories = (vec(operation(), 1..LONGEST), undo());
+    property(rounds, file!(), &histories, |(operations, undo)| {
+        alone(move || history(operations, undo));
     });
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
-    let ran = rounds.total();
-    rounds.completed(ran);
 }
 
 #[test]
 fn a_promise_given_in_the_undo_window_does_not_leak() {
     use Operation::{Advance, Collect, DeleteManifest, Head, Push, Put};
     alone(|| {
-        history(vec![
-            Push {
-                repository: 0,
-                blob: 1,
-            },
-            Put {
-                repository: 0,
-                manifest: 0,
-                tag: None,
-            },
-            DeleteManifest {
-                repository: 0,
-                manifest: 0,
-            },
-            Advance(Duration::from_hours(9)),
-            Head {
-                repository: 0,
-                blob: 1,
-            },
-            Collect {
-                grace: Some(Duration::ZERO),
-            },
-            Advance(Duration::from_hours(1)),
-            Collect { grace: None },
-        ])
+        history(
+            vec![
+                Push {
+                    repository: 0,
+                    blob: 1,
+                },
+                Put {
+                    repository: 0,
+                    manifest: 0,
+                    tag: None,
+                },
+                DeleteManifest {
+                    repository: 0,
+                    manifest: 0,
+                },
+                Advance(Duration::from_hours(9)),
+                Head {
+                    repository: 0,
+                    blob: 1,
+                },
+                Collect {
+                    grace: Some(Duration::ZERO),
+                },
+                Advance(Duration::from_hours(1)),
+                Collect { grace: None },
+            ],
+            UNDO,
+        )
     });
 }
 
@@ -113,41 +132,44 @@ fn a_promise_given_in_the_undo_window_does_not_leak() {
 fn damage_heals_while_the_blob_is_mounted_elsewhere() {
     use Operation::{Collect, Damage, Get, Mount, Push, Repair};
     alone(|| {
-        history(vec![
-            Push {
-                repository: 0,
-                blob: 2,
-            },
-            Mount {
-                from: 0,
-                to: 1,
-                blob: 2,
-            },
-            Damage {
-                blob: 2,
-                harm: Harm::Cut,
-            },
-            Get {
-                repository: 1,
-                blob: 2,
-            },
-            Push {
-                repository: 2,
-                blob: 2,
-            },
-            Collect { grace: None },
-            Damage {
-                blob: 2,
-                harm: Harm::Flip,
-            },
-            Repair,
-            Push {
-                repository: 1,
-                blob: 2,
-            },
-            Collect {
-                grace: Some(Duration::ZERO),
-            },
-        ])
+        history(
+            vec![
+                Push {
+                    repository: 0,
+                    blob: 2,
+                },
+                Mount {
+                    from: 0,
+                    to: 1,
+                    blob: 2,
+                },
+                Damage {
+                    blob: 2,
+                    harm: Harm::Cut,
+                },
+                Get {
+                    repository: 1,
+                    blob: 2,
+                },
+                Push {
+                    repository: 2,
+                    blob: 2,
+                },
+                Collect { grace: None },
+                Damage {
+                    blob: 2,
+                    harm: Harm::Flip,
+                },
+                Repair,
+                Push {
+                    repository: 1,
+                    blob: 2,
+                },
+                Collect {
+                    grace: Some(Duration::ZERO),
+                },
+            ],
+            UNDO,
+        )
     });
 }

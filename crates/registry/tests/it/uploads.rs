@@ -1,6 +1,7 @@
 //! Uploads: sessions from their start to their end, and blobs in one request.
 
 use bytes::Bytes;
+use landfall_blobs::{Calls, Fault, Moment, Operation};
 use landfall_oci::{Algorithm, ByteRange, Digest};
 use landfall_registry::{Error, UploadStatus};
 
@@ -63,6 +64,33 @@ async fn a_session_goes_on_after_a_restart() {
     let last = world.upload_finish(&name, id, &wanted, None, body(&whole[500..]));
     last.await.expect("the hash went on where it was");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn a_session_goes_on_after_a_closing_request_that_stopped_before_its_commit() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 900));
+    let id = start(&world).await.id;
+    let first = world.upload_append(&name, id, None, body(&whole[..400]));
+    first.await.expect("the first part");
+    let wanted = digest(&whole);
+    let fault = (Operation::Promote, Calls::All, Fault::Io);
+    world.store.fail(fault.0, fault.1, fault.2, Moment::After);
+    let stopped = world.upload_finish(&name, id, &wanted, None, body(&whole[400..]));
+    stopped
+        .await
+        .expect_err("it moved the bytes, and no further");
+    assert_eq!(world.files("blobs").len(), 1);
+
+    let world = world.restart().await;
+    let status = world.upload_status(&name, id).await.expect("it goes on");
+    assert_eq!(status.received, 400);
+    let second = world.upload_append(&name, id, range(400, 499), body(&whole[400..500]));
+    second.await.expect("the second part");
+    let last = world.upload_finish(&name, id, &wanted, None, body(&whole[500..]));
+    last.await.expect("the blob");
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+    world.files_are_those_of_the_rows().await;
 }
 
 #[tokio::test]

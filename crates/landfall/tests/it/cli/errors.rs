@@ -137,12 +137,21 @@ fn what_is_not_understood_ends_with_2_and_points_at_the_help() {
 fn settings_that_are_not_known_are_refused_with_a_suggestion() {
     let directory = tempfile::tempdir().expect("scratch directory");
     let data = directory.path().join("data").display().to_string();
-    let mut command = landfall(&["serve", "--data", &data, "--listen", "127.0.0.1:0"]);
-    command.env("LANDFALL_REGISTRY_ANONYMUS_PULL", "1");
-    let ran: Ran = command.output().expect("the program runs").into();
+    let file = directory.path().join("landfall.toml");
+    std::fs::write(&file, "[registry]\nanonymus_pull = true\n").expect("writable");
+    let file = file.display().to_string();
+    let words = [
+        "serve",
+        "--data",
+        &data,
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        &file,
+    ];
     assert_says(
-        &ran.error(),
-        &["LANDFALL_REGISTRY_ANONYMUS_PULL", "ANONYMOUS_PULL"],
+        &alone(&words).error(),
+        &["`registry.anonymus_pull`", "`registry.anonymous_pull`"],
     );
     let words = ["serve", "--data", &data, "--listen", "nowhere"];
     assert_says(&alone(&words).error(), &["nowhere", "`HOST:PORT`"]);

@@ -61,8 +61,11 @@ impl Ran {
 
 /// The program, without the environment of whoever runs the tests.
 fn landfall(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_landfall"));
-    command.args(words);
+    // No command here goes on for long, unless it serves and should not.
+    let mut command = Command::new("timeout");
+    command
+        .args(["120", env!("CARGO_BIN_EXE_landfall")])
+        .args(words);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LANDFALL_") {
             command.env_remove(name);

@@ -89,11 +89,6 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Whether every client has come to its end.
-    pub(crate) fn is_over(&mut self) -> bool {
-        self.clients.is_empty()
-    }
-
     /// Waits until a client ends; why it did, if it was not told to.
     pub(crate) async fn next_end(&mut self) -> Option<Result<(), Lost>> {
         self.clients.join_next().await.map(|ended| match ended {

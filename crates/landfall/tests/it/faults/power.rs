@@ -53,8 +53,8 @@ impl Machine {
         let place = folder.path().join("disk");
         std::fs::create_dir(&place).expect("a mount point");
         let disk = VolatileDisk::mount(place).expect("a volatile disk");
-        // A new folder: its name has to be durable as well.
-        let server = Server::start_with(&disk.path().join("new/data"), &options());
+        // A folder that the server makes: its name has to be durable as well.
+        let server = Server::start_with(&disk.path().join("data"), &options());
         let mut dice = Dice::new(seed);
         let runtime = Runtime::new().expect("a runtime");
         let ledgers = load::ledgers(CLIENTS);
@@ -93,7 +93,7 @@ impl Machine {
             cut.expect("a copy of what is durable");
             guards.iter().map(|ledger| (**ledger).clone()).collect()
         };
-        let wrong = self.compare(&left.join("new/data"), known);
+        let wrong = self.compare(&left.join("data"), known);
         assert!(
             wrong.is_empty(),
             "cut {number} of seed {}, {loss:?}:\n{}",

@@ -1,5 +1,7 @@
 //! A dry run changes nothing, and tells what the run after it does.
 
+use std::time::Duration;
+
 use landfall_house::Rounds;
 use landfall_registry::GarbageOptions;
 use proptest::collection::vec;
@@ -7,9 +9,9 @@ use proptest::collection::vec;
 use crate::{
     model::{
         alone,
-        operations::{Operation, grace, operation},
+        operations::{Operation, grace, operation, undo},
+        property,
         run::Run,
-        runner,
     },
     world::{LONG, TRASH, World, content, repository},
 };
@@ -17,8 +19,8 @@ use crate::{
 /// Operations of a history, at the most.
 const LONGEST: usize = 40;
 
-async fn told_is_done(history: Vec<Operation>, grace: Option<std::time::Duration>) {
-    let mut run = Run::new().await;
+async fn told_is_done(history: Vec<Operation>, undo: Duration, grace: Option<Duration>) {
+    let mut run = Run::new(undo).await;
     for operation in history {
         run.apply(&operation).await;
     }
@@ -55,24 +57,15 @@ async fn contents(world: &World) -> (Vec<String>, Vec<std::path::PathBuf>) {
 #[test]
 fn a_dry_run_tells_exactly_what_the_run_does() {
     let rounds = Rounds::of("registry-dry-run");
-    let mut runner = runner(file!(), &rounds);
-    let result = runner.run(
-        &(vec(operation(), 1..LONGEST), grace()),
-        |(history, grace)| {
-            alone(move || told_is_done(history, grace));
-            Ok(())
-        },
-    );
-    if let Err(failure) = result {
-        panic!("{failure}");
-    }
-    let ran = rounds.total();
-    rounds.completed(ran);
+    let histories = (vec(operation(), 1..LONGEST), undo(), grace());
+    property(rounds, file!(), &histories, |(history, undo, grace)| {
+        alone(move || told_is_done(history, undo, grace));
+    });
 }
 
 #[tokio::test]
 async fn a_dry_run_foresees_every_phase() {
-    for grace in [None, Some(TRASH / 2), Some(std::time::Duration::ZERO)] {
+    for grace in [None, Some(TRASH / 2), Some(Duration::ZERO)] {
         let world = super::steps::prepare().await;
         for _ in 0..5 {
             let options = GarbageOptions {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::universe::{BLOBS, CLIENTS, MANIFESTS, REPOSITORIES, TAGS};
+use crate::world::UNDO;
 
 /// One step of a history. Numbers are places in the universe.
 #[derive(Debug, Clone)]
@@ -108,6 +109,15 @@ fn time() -> impl Strategy<Value = Duration> {
         1 => Just(101 * 60),
     ];
     minutes.prop_map(Duration::from_mins)
+}
+
+/// Undo windows: none, shorter than a promise, and longer.
+pub(crate) fn undo() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        1 => Just(Duration::ZERO),
+        2 => (1u64..80).prop_map(Duration::from_mins),
+        2 => Just(UNDO),
+    ]
 }
 
 pub(crate) fn grace() -> impl Strategy<Value = Option<Duration>> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use landfall_clock::Timestamp;
 
 use super::universe::{BLOBS, MANIFESTS, REPOSITORIES, TAGS, UNIVERSE};
-use crate::world::{PROMISE, UNDO};
+use crate::world::PROMISE;
 
 /// What must be true of a blob in a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(crate) struct Repository {
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) now: Timestamp,
+    undo: Duration,
     pub(crate) repositories: [Repository; REPOSITORIES],
 }
 
@@ -73,9 +74,10 @@ impl Repository {
 }
 
 impl Model {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Timestamp, undo: Duration) -> Self {
         Self {
             now,
+            undo,
             repositories: [const { Repository::EMPTY }; REPOSITORIES],
         }
     }
@@ -128,7 +130,7 @@ impl Model {
 
     /// The manifest was deleted; with `purge` it may not be undone.
     pub(crate) fn hide(&mut self, repository: usize, manifest: usize, purge: bool) {
-        let window = if purge { Duration::ZERO } else { UNDO };
+        let window = if purge { Duration::ZERO } else { self.undo };
         let until = self.now + window;
         let found = &mut self.repositories[repository];
         found.manifests[manifest] = Shown::Hidden(until);

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use landfall_clock::Clock;
@@ -50,13 +51,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) async fn new() -> Self {
-        Self::with(SETTINGS).await
-    }
-
-    pub(crate) async fn with(settings: Settings) -> Self {
+    /// With `undo` as the undo window.
+    pub(crate) async fn new(undo: Duration) -> Self {
+        let settings = Settings {
+            undo_window: undo,
+            ..SETTINGS
+        };
         let world = World::with(settings).await;
-        let model = Model::new(world.clock.now());
+        let model = Model::new(world.clock.now(), undo);
         Self {
             world: Some(world),
             model,
@@ -415,7 +417,7 @@ impl Run {
     }
 
     /// Runs the collector.
-    pub(crate) async fn collect(&mut self, grace: Option<std::time::Duration>) -> GarbageReport {
+    pub(crate) async fn collect(&mut self, grace: Option<Duration>) -> GarbageReport {
         let options = GarbageOptions {
             dry_run: false,
             grace,
