@@ -36,8 +36,8 @@ impl Promise {
     pub(crate) fn expired(self, now: Timestamp, grace: Option<Duration>) -> Timestamp {
         match grace {
             Some(Duration::ZERO) => self.given(now),
-            Some(grace) if grace < self.0 => now + (self.0 - grace),
-            _ => now,
+            Some(grace) => now + self.0.saturating_sub(grace),
+            None => now,
         }
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod clients;
 mod conformance;
 mod faults;
+mod hostile;
 mod server;
 mod session;
 mod start;

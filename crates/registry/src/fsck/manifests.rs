@@ -32,7 +32,9 @@ impl Registry {
                 })
                 .await?;
             report.manifests += count as u64;
-            found.into_iter().for_each(|problem| report.tell(problem));
+            for problem in found {
+                report.tell(problem);
+            }
             if end.is_none() {
                 return Ok(());
             }

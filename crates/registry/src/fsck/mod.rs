@@ -153,10 +153,7 @@ impl Registry {
     /// Checks everything once. Only one check goes on at a time.
     pub async fn fsck(&self, options: FsckOptions, progress: &FsckProgress) -> Result<FsckReport> {
         let _running = self.checking.try_lock().map_err(|_| Error::RunGoingOn)?;
-        let (blobs, bytes, damaged) = self
-            .database
-            .read_long(|tx| store::blobs::blob_totals(tx))
-            .await?;
+        let (blobs, bytes, damaged) = self.database.read_long(store::blobs::blob_totals).await?;
         progress.total_blobs.store(blobs, Ordering::Relaxed);
         progress.total_bytes.store(bytes, Ordering::Relaxed);
         let mut report = FsckReport::default();

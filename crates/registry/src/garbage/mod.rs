@@ -183,10 +183,7 @@ impl Registry {
         self.sweep_trash(times, progress).await?;
         progress.enter("orphans");
         self.sweep_orphans(times, progress).await?;
-        let (waiting, waiting_bytes) = self
-            .database
-            .read_long(|tx| trash::trash_totals(tx))
-            .await?;
+        let (waiting, waiting_bytes) = self.database.read_long(trash::trash_totals).await?;
         let report = GarbageReport {
             waiting,
             waiting_bytes,

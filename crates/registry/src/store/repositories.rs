@@ -13,16 +13,14 @@ pub(crate) fn store_id_ensure(
     new: StoreId,
     now: Timestamp,
 ) -> Result<StoreId> {
-    match store_id_find(tx)? {
-        Some(id) => Ok(id),
-        None => {
-            tx.execute(
-                "insert into store(id, created) values (?1, ?2)",
-                params![new, now],
-            )?;
-            Ok(new)
-        }
+    if let Some(id) = store_id_find(tx)? {
+        return Ok(id);
     }
+    tx.execute(
+        "insert into store(id, created) values (?1, ?2)",
+        params![new, now],
+    )?;
+    Ok(new)
 }
 
 pub(crate) fn store_id_find(tx: &ReadTransaction<'_>) -> Result<Option<StoreId>> {

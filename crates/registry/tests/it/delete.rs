@@ -12,7 +12,7 @@ use crate::{
 const NAME: &str = "acme/web";
 
 async fn is_there(world: &World, name: &RepositoryName, by: impl ToString) -> bool {
-    match world.manifest_get(name, &reference(by)).await {
+    match world.manifest_get(name, &reference(&by)).await {
         Ok(_) => true,
         Err(Error::ManifestUnknown(_)) => false,
         Err(error) => panic!("{error}"),
@@ -195,7 +195,7 @@ async fn an_image_that_an_index_holds_loses_its_tag_only() {
     assert_eq!(gone.expect("the tag"), []);
     assert!(is_there(&world, &name, digest(&child)).await);
     let gone = world
-        .image_delete(&name, &reference(digest(&child)), false)
+        .image_delete(&name, &reference(&digest(&child)), false)
         .await;
     let gone = gone.expect("named by digest it goes, whoever holds it");
     assert_eq!(gone, [digest(&child)]);
@@ -210,7 +210,7 @@ async fn without_purge_a_deleted_image_keeps_its_blobs_for_the_undo_window() {
     let config = digest(&content(1, 10));
     let gone = world.image_delete(&name, &reference("v1"), false).await;
     assert_eq!(gone.expect("the image"), [digest(&document)]);
-    world.advance(UNDO - PROMISE / 4);
+    world.advance(UNDO.saturating_sub(PROMISE / 4));
     world.collect().await;
     assert!(world.holds(&name, &config).await, "it may be undone");
     world.advance(PROMISE);
@@ -233,7 +233,7 @@ async fn with_purge_a_deleted_image_keeps_its_blobs_for_a_promise() {
         world.holds(&name, &config).await,
         "a push that counts on it may be under way"
     );
-    world.advance(LONG - PROMISE);
+    world.advance(LONG.saturating_sub(PROMISE));
     world.collect().await;
     assert!(!world.holds(&name, &config).await);
 }

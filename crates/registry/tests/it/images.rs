@@ -140,7 +140,7 @@ async fn a_history_matches_steps_with_the_layers_they_made() {
         {"created_by": "ENV x=y", "empty_layer": true},
         {"created_by": "RUN make", "comment": "slow"}]}"#;
     let document = with_history(&world, &name, text, &[&layers[0], &layers[1], &layers[2]]).await;
-    let by = reference(digest(&document));
+    let by = reference(&digest(&document));
     let history = world
         .image_history(&name, &by, None)
         .await
@@ -211,14 +211,14 @@ async fn an_image_without_a_readable_configuration_has_no_history() {
     let world = World::new().await;
     let name = repository(NAME);
     let nonsense = with_history(&world, &name, "no JSON", &[]).await;
-    let by = reference(digest(&nonsense));
+    let by = reference(&digest(&nonsense));
     let history = world.image_history(&name, &by, None).await;
     assert!(
         matches!(history, Err(Error::ManifestInvalid(_))),
         "{history:?}"
     );
     let empty = push(&world, &name, &["empty"], &index(&[])).await;
-    let by = reference(digest(&empty));
+    let by = reference(&digest(&empty));
     let history = world.image_history(&name, &by, None).await;
     assert!(
         matches!(history, Err(Error::ManifestInvalid(_))),

@@ -2,7 +2,7 @@
 
 use landfall_ids::AccountId;
 use landfall_oci::{Digest, RepositoryName};
-use landfall_registry::LayerState;
+use landfall_registry::LayerState::{self, Mounted, New, Present};
 
 use crate::{
     documents::{image, written},
@@ -35,7 +35,6 @@ async fn each_layer_is_present_mounted_or_new() {
     let nowhere = digest(b"nobody has this");
     let asked = [nowhere, mounted, digest(&foreign), present, mounted];
     let states = check(&world, &name, &asked, |_| true).await;
-    use LayerState::{Mounted, New, Present};
     assert_eq!(states, [New, Mounted, New, Present, Mounted]);
     assert_eq!(
         world.read(&name, &mounted).await.expect("linked"),

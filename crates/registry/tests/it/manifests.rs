@@ -170,11 +170,11 @@ async fn a_manifest_may_be_named_by_sha512() {
     let put = world.manifest_put(&name, world.account, target, None, document.clone());
     assert_eq!(put.await.expect("pushed").digest, wanted);
     for by in [wanted.to_string(), "v1".to_owned()] {
-        let found = world.manifest_get(&name, &reference(by)).await;
+        let found = world.manifest_get(&name, &reference(&by)).await;
         assert_eq!(found.expect("found").digest, wanted);
     }
     let other = world
-        .manifest_get(&name, &reference(digest(&document)))
+        .manifest_get(&name, &reference(&digest(&document)))
         .await;
     assert!(matches!(other, Err(Error::ManifestUnknown(_))));
 }
@@ -239,7 +239,7 @@ async fn a_large_manifest_is_taken_like_a_small_one() {
         .insert("note".to_owned(), "x".repeat(200_000));
     let document = written(&document);
     let put = world.put(&name, &["v1"], &document).await.expect("pushed");
-    let found = world.manifest_get(&name, &reference(put.digest)).await;
+    let found = world.manifest_get(&name, &reference(&put.digest)).await;
     assert_eq!(found.expect("found").content, document);
 }
 

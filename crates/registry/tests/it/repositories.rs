@@ -75,7 +75,7 @@ async fn repositories_are_listed_by_name_page_by_page() {
     let made = world.repository_create(&gone, world.account).await;
     made.expect("made");
     world.repository_delete(&gone).await.expect("deleted");
-    let (mut listed, mut named, mut last) = (Vec::new(), Vec::new(), None::<String>);
+    let (mut listed, mut short_list, mut last) = (Vec::new(), Vec::new(), None::<String>);
     loop {
         let page = world.repository_list(last.as_deref(), 3).await;
         let page = page.expect("a page");
@@ -83,14 +83,14 @@ async fn repositories_are_listed_by_name_page_by_page() {
         let short = short.expect("a page");
         assert_eq!(page.more, short.more);
         listed.extend(page.entries.into_iter().map(|entry| entry.repository.name));
-        named.extend(short.entries);
-        last = named.last().map(ToString::to_string);
+        short_list.extend(short.entries);
+        last = short_list.last().map(ToString::to_string);
         if !page.more {
             break;
         }
     }
     assert_eq!(listed, names);
-    assert_eq!(named, names);
+    assert_eq!(short_list, names);
 }
 
 #[tokio::test]

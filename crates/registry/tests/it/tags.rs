@@ -111,7 +111,7 @@ async fn a_deleted_tag_leaves_its_manifest_and_its_other_tags() {
     assert!(matches!(latest, Err(Error::ManifestUnknown(_))));
     for by in [put.digest.to_string(), "v1".to_owned()] {
         world
-            .manifest_get(&name, &reference(by))
+            .manifest_get(&name, &reference(&by))
             .await
             .expect("stays");
     }

@@ -9,8 +9,8 @@ use crate::world::{SETTINGS, World, body, broken_body, content, digest, reposito
 
 const NAME: &str = "acme/web";
 
-fn range(first: u64, last: u64) -> Option<ByteRange> {
-    Some(ByteRange::new(first, last).expect("a range"))
+fn range(first: u64, last: u64) -> ByteRange {
+    ByteRange::new(first, last).expect("a range")
 }
 
 async fn start(world: &World) -> UploadStatus {
@@ -25,7 +25,7 @@ async fn chunks_become_a_blob_that_reads_back() {
     let (name, whole) = (repository(NAME), content(1, 2500));
     let UploadStatus { id, received } = start(&world).await;
     assert_eq!(received, 0);
-    let first = world.upload_append(&name, id, range(0, 999), body(&whole[..1000]));
+    let first = world.upload_append(&name, id, Some(range(0, 999)), body(&whole[..1000]));
     assert_eq!(first.await.expect("the first chunk").received, 1000);
     let second = world.upload_append(&name, id, None, body(&whole[1000..1500]));
     assert_eq!(second.await.expect("the second chunk").received, 1500);
@@ -33,7 +33,13 @@ async fn chunks_become_a_blob_that_reads_back() {
     assert_eq!(status, UploadStatus { id, received: 1500 });
     let wanted = digest(&whole);
     assert!(!world.holds(&name, &wanted).await, "half of it is visible");
-    let finished = world.upload_finish(&name, id, &wanted, range(1500, 2499), body(&whole[1500..]));
+    let finished = world.upload_finish(
+        &name,
+        id,
+        &wanted,
+        Some(range(1500, 2499)),
+        body(&whole[1500..]),
+    );
     finished.await.expect("the blob");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
     let ended = world.upload_status(&name, id).await;
@@ -56,7 +62,7 @@ async fn a_session_goes_on_after_a_restart() {
         .await
         .expect("it is still known");
     assert_eq!(status.received, 400);
-    let second = world.upload_append(&name, id, range(400, 499), body(&whole[400..500]));
+    let second = world.upload_append(&name, id, Some(range(400, 499)), body(&whole[400..500]));
     second.await.expect("the second part");
 
     let world = world.restart().await;
@@ -85,7 +91,7 @@ async fn a_session_goes_on_after_a_closing_request_that_stopped_before_its_commi
     let world = world.restart().await;
     let status = world.upload_status(&name, id).await.expect("it goes on");
     assert_eq!(status.received, 400);
-    let second = world.upload_append(&name, id, range(400, 499), body(&whole[400..500]));
+    let second = world.upload_append(&name, id, Some(range(400, 499)), body(&whole[400..500]));
     second.await.expect("the second part");
     let last = world.upload_finish(&name, id, &wanted, None, body(&whole[500..]));
     last.await.expect("the blob");
@@ -98,16 +104,16 @@ async fn a_chunk_out_of_order_is_refused_and_the_session_goes_on() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
     let id = start(&world).await.id;
-    let ahead = world.upload_append(&name, id, range(100, 199), body(&whole[100..200]));
+    let ahead = world.upload_append(&name, id, Some(range(100, 199)), body(&whole[100..200]));
     let ahead = ahead.await;
     assert!(
         matches!(ahead, Err(Error::ChunkOutOfOrder { received: 0 })),
         "{ahead:?}"
     );
-    let first = world.upload_append(&name, id, range(0, 99), body(&whole[..100]));
+    let first = world.upload_append(&name, id, Some(range(0, 99)), body(&whole[..100]));
     first.await.expect("the first chunk");
     for (first, last) in [(0, 99), (50, 149), (200, 299)] {
-        let wrong = world.upload_append(&name, id, range(first, last), body(&[0; 100]));
+        let wrong = world.upload_append(&name, id, Some(range(first, last)), body(&[0; 100]));
         let wrong = wrong.await;
         assert!(
             matches!(wrong, Err(Error::ChunkOutOfOrder { received: 100 })),
@@ -115,13 +121,25 @@ async fn a_chunk_out_of_order_is_refused_and_the_session_goes_on() {
         );
     }
     let wanted = digest(&whole);
-    let closing = world.upload_finish(&name, id, &wanted, range(200, 299), body(&whole[200..]));
+    let closing = world.upload_finish(
+        &name,
+        id,
+        &wanted,
+        Some(range(200, 299)),
+        body(&whole[200..]),
+    );
     let closing = closing.await;
     assert!(
         matches!(closing, Err(Error::ChunkOutOfOrder { received: 100 })),
         "{closing:?}"
     );
-    let rest = world.upload_finish(&name, id, &wanted, range(100, 299), body(&whole[100..]));
+    let rest = world.upload_finish(
+        &name,
+        id,
+        &wanted,
+        Some(range(100, 299)),
+        body(&whole[100..]),
+    );
     rest.await.expect("the blob");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
@@ -194,7 +212,7 @@ async fn a_body_that_breaks_off_keeps_what_came_before() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
     let id = start(&world).await.id;
-    let broken = world.upload_append(&name, id, range(0, 499), broken_body(&whole[..300]));
+    let broken = world.upload_append(&name, id, Some(range(0, 499)), broken_body(&whole[..300]));
     match broken.await {
         Err(Error::BodyBroken(reason)) => assert_eq!(reason, "the client hung up"),
         other => panic!("{other:?}"),
@@ -206,7 +224,13 @@ async fn a_body_that_breaks_off_keeps_what_came_before() {
     assert!(matches!(broken.await, Err(Error::BodyBroken(_))));
     let status = world.upload_status(&name, id).await.expect("it goes on");
     assert_eq!(status.received, 300, "the closing request is tried whole");
-    let last = world.upload_finish(&name, id, &wanted, range(300, 499), body(&whole[300..]));
+    let last = world.upload_finish(
+        &name,
+        id,
+        &wanted,
+        Some(range(300, 499)),
+        body(&whole[300..]),
+    );
     last.await.expect("the blob");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
@@ -216,12 +240,12 @@ async fn a_body_of_another_length_than_its_range_is_refused_whole() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 400));
     let id = start(&world).await.id;
-    let short = world.upload_append(&name, id, range(0, 199), body(&whole[..150]));
+    let short = world.upload_append(&name, id, Some(range(0, 199)), body(&whole[..150]));
     match short.await {
         Err(Error::SizeMismatch { expected, actual }) => assert_eq!((expected, actual), (200, 150)),
         other => panic!("{other:?}"),
     }
-    let long = world.upload_append(&name, id, range(0, 99), body(&whole[..150]));
+    let long = world.upload_append(&name, id, Some(range(0, 99)), body(&whole[..150]));
     match long.await {
         Err(Error::SizeMismatch { expected, actual }) => {
             assert_eq!(expected, 100);
@@ -232,7 +256,7 @@ async fn a_body_of_another_length_than_its_range_is_refused_whole() {
     let status = world.upload_status(&name, id).await.expect("it goes on");
     assert_eq!(status.received, 0, "nothing of a wrong chunk counts");
     let wanted = digest(&whole);
-    let last = world.upload_finish(&name, id, &wanted, range(0, 399), body(&whole));
+    let last = world.upload_finish(&name, id, &wanted, Some(range(0, 399)), body(&whole));
     last.await.expect("the blob");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }

@@ -141,6 +141,12 @@ impl World {
         self.clock.advance(by);
     }
 
+    /// Moves the clock to the last moment before `by` has passed.
+    pub(crate) fn advance_almost(&self, by: Duration) {
+        self.clock
+            .advance(by.saturating_sub(Duration::from_micros(1)));
+    }
+
     /// Pushes a blob in one request.
     pub(crate) async fn push(&self, name: &RepositoryName, bytes: &Bytes) -> Digest {
         let digest = digest(bytes);
@@ -303,7 +309,7 @@ pub(crate) fn tag(name: &str) -> Tag {
 }
 
 /// A tag or a digest.
-pub(crate) fn reference(text: impl ToString) -> Reference {
+pub(crate) fn reference(text: &(impl ToString + ?Sized)) -> Reference {
     text.to_string().parse().expect("a reference")
 }
 

@@ -22,7 +22,7 @@ use crate::{Server, auth};
 const MOST_SCOPES: usize = 64;
 
 #[derive(Serialize)]
-struct Issued {
+struct Granted {
     token: String,
     /// The same, under the name that OAuth 2.0 gives it.
     access_token: String,
@@ -63,7 +63,7 @@ async fn issue(server: &Server, request: Request<Body>) -> Result<Response, OciE
         .map_err(|error| {
             OciError::rejected(server, &parts, None, &auth::Rejection::Failed(error))
         })?;
-    let body = Issued {
+    let body = Granted {
         token: issued.token.reveal().to_owned(),
         access_token: issued.token.reveal().to_owned(),
         expires_in: issued.lifetime.as_secs(),

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, task::JoinHandle};
 
-use super::client::{Client, Lost};
+use super::{
+    client::{Client, Lost},
+    load::Gate,
+};
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -15,10 +18,11 @@ pub(crate) struct Collector(JoinHandle<Lost>);
 
 impl Collector {
     /// With this grace in seconds, or as the settings say.
-    pub(crate) fn start(runtime: &Runtime, url: &str, grace: Option<u64>) -> Self {
+    pub(crate) fn start(runtime: &Runtime, url: &str, grace: Option<u64>, gate: Gate) -> Self {
         let client = Client::new(url);
         Self(runtime.spawn(async move {
             loop {
+                let _open = gate.read().await;
                 if let Err(lost) = collect(&client, grace).await {
                     return lost;
                 }

@@ -169,7 +169,7 @@ impl Life {
         let dice = &mut self.dice;
         let mut load = Load::start(&self.runtime, &server.url, &self.ledgers, dice, SIZES);
         let grace = (!promises_hold && dice.percent(70)).then_some(0);
-        let collector = Collector::start(&self.runtime, &server.url, grace);
+        let collector = Collector::start(&self.runtime, &server.url, grace, load.gate());
         let time = match death {
             Death::After(time) => *time,
             Death::At(..) => PATIENCE,
@@ -224,7 +224,12 @@ impl Life {
             self.runtime
                 .block_on(super::collector::collect(&client, Some(0)))
                 .expect("an answer");
-            let left = files(&self.data.join("blobs"));
+            let store = self.data.join("blobs");
+            let left = [
+                verify::files(&store.join("blobs")),
+                verify::files(&store.join("staging")),
+            ];
+            let left = left.concat();
             if left.is_empty() {
                 break;
             }
@@ -255,23 +260,6 @@ fn log(data: &Path) -> String {
 fn tail(log: &str) -> String {
     let lines: Vec<&str> = log.lines().collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
-}
-
-/// Every file of the store but its mark.
-pub(crate) fn files(store: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![store.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false if path == store.join("store-id") => {}
-                false => found.push(path),
-            }
-        }
-    }
-    found
 }
 
 #[test]

@@ -6,7 +6,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::{
+    runtime::Runtime,
+    sync::{OwnedRwLockWriteGuard, RwLock},
+    task::JoinSet,
+};
 
 use super::{
     client::{self, Client, Lost},
@@ -46,8 +50,13 @@ pub(crate) fn ledgers(clients: usize) -> Ledgers {
         .collect()
 }
 
+/// Whoever works holds it shared, and lets go between two deeds. An async lock:
+/// a deed is several requests.
+pub(crate) type Gate = Arc<RwLock<()>>;
+
 /// The clients at work.
 pub(crate) struct Load {
+    gate: Gate,
     clients: JoinSet<Result<(), Lost>>,
     stop: Arc<AtomicBool>,
 }
@@ -61,7 +70,7 @@ impl Load {
         dice: &mut Dice,
         sizes: Sizes,
     ) -> Self {
-        let stop = Arc::<AtomicBool>::default();
+        let (stop, gate) = (Arc::<AtomicBool>::default(), Gate::default());
         let mut clients = JoinSet::new();
         for pair in ledgers.chunks(2) {
             let [pushed, mounted] = pair else { continue };
@@ -73,16 +82,30 @@ impl Load {
                 dice: dice.fork(),
                 sizes,
             };
-            let stop = Arc::clone(&stop);
+            let (stop, gate) = (Arc::clone(&stop), Arc::clone(&gate));
             let work = async move {
                 while !stop.load(Ordering::Relaxed) {
+                    let _open = gate.read().await;
                     deeds.one().await?;
                 }
                 Ok(())
             };
             clients.spawn_on(work, runtime.handle());
         }
-        Self { clients, stop }
+        Self {
+            gate,
+            clients,
+            stop,
+        }
+    }
+
+    pub(crate) fn gate(&self) -> Gate {
+        Arc::clone(&self.gate)
+    }
+
+    /// Nobody works while the answer lives.
+    pub(crate) async fn pause(&self) -> OwnedRwLockWriteGuard<()> {
+        self.gate().write_owned().await
     }
 
     pub(crate) fn tell_to_stop(&self) {

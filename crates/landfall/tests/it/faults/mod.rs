@@ -13,16 +13,23 @@
 //! | `ledger`, `hand`, `load` | what is known; a client that writes it down; many of them |
 //! | `collector` | garbage collection, again and again |
 //! | `verify` | a server against the ledgers |
+//! | `shop`, `mounts` | one client without haste; small disks that can fail |
 //!
 //! Needs root, `strace` and `/dev/fuse`.
 
 mod client;
 mod collector;
 mod content;
+mod damage;
 mod dice;
+mod disk_full;
 mod hand;
 mod kill;
 mod ledger;
 mod load;
+mod mounts;
 mod power;
+mod read_only;
+mod shop;
+mod syscalls;
 mod verify;

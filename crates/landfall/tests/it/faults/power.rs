@@ -59,7 +59,7 @@ impl Machine {
         let runtime = Runtime::new().expect("a runtime");
         let ledgers = load::ledgers(CLIENTS);
         let load = Load::start(&runtime, &server.url, &ledgers, &mut dice, SIZES);
-        let collector = Collector::start(&runtime, &server.url, None);
+        let collector = Collector::start(&runtime, &server.url, None, load.gate());
         Self {
             blame: Blame {
                 test: "faults::power",
@@ -93,7 +93,9 @@ impl Machine {
             cut.expect("a copy of what is durable");
             guards.iter().map(|ledger| (**ledger).clone()).collect()
         };
+        let pause = self.runtime.block_on(self.load.pause());
         let wrong = self.compare(&left.join("data"), known);
+        drop(pause);
         assert!(
             wrong.is_empty(),
             "cut {number} of seed {}, {loss:?}:\n{}",

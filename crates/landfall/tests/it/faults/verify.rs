@@ -1,6 +1,9 @@
 //! Compares a server with what its clients know.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use landfall_oci::Digest;
 
@@ -239,4 +242,22 @@ pub(crate) fn panics(log: &str) -> Vec<String> {
         .filter(|line| line.contains("panicked"))
         .map(str::to_owned)
         .collect()
+}
+
+/// Every file below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let place = if path.is_dir() {
+                &mut folders
+            } else {
+                &mut found
+            };
+            place.push(path);
+        }
+    }
+    found
 }

@@ -47,8 +47,8 @@ impl Client {
             }
             let time = Arc::clone(&self.time);
             match time.still(self.request()).await {
-                Ok(()) => {}
-                Err(
+                Ok(())
+                | Err(
                     Error::BlobUnknown(_)
                     | Error::BlobInUse(_)
                     | Error::ManifestUnknown(_)

@@ -170,7 +170,7 @@ async fn an_index_that_lost_an_image_is_found() {
     world.put(&name, &["all"], &parent).await.expect("pushed");
     world.is_sound().await;
     let gone = world
-        .image_delete(&name, &reference(digest(&child)), true)
+        .image_delete(&name, &reference(&digest(&child)), true)
         .await;
     gone.expect("deleted");
     world.collect_all().await;

@@ -28,7 +28,7 @@ async fn an_upload_that_lies_still_is_given_up_after_its_lifetime() {
     world.advance(UPLOADS / 2);
     let part = world.upload_append(&name, moving, None, body(&whole[100..200]));
     part.await.expect("a part");
-    world.advance(UPLOADS / 2 - Duration::from_secs(1));
+    world.advance((UPLOADS / 2).saturating_sub(Duration::from_secs(1)));
     assert_eq!(world.collect().await.uploads, 0);
     world.advance(Duration::from_secs(1));
     assert_eq!(world.collect().await.uploads, 1);
@@ -63,7 +63,7 @@ async fn orphans_older_than_any_upload_go_and_younger_stay() {
     orphan(&world, 1).await;
     assert_eq!(world.files("blobs").len(), 1);
     // Files have the time of the machine, which runs on while this test runs.
-    world.advance(UPLOADS - Duration::from_mins(5));
+    world.advance(UPLOADS.saturating_sub(Duration::from_mins(5)));
     let report = world.collect_all().await;
     assert_eq!((report.orphans, report.deleted), (0, 0));
     assert_eq!(world.files("blobs").len(), 1, "its upload may still commit");
@@ -102,7 +102,7 @@ async fn staged_bytes_without_a_session_go_when_they_are_old() {
     let part = world.upload_append(&name, session, None, body(&whole));
     part.await.expect("a part");
 
-    world.advance(UPLOADS - Duration::from_mins(5));
+    world.advance(UPLOADS.saturating_sub(Duration::from_mins(5)));
     assert_eq!(world.collect().await.orphans, 0);
     let part = world.upload_append(&name, session, None, body(&whole));
     part.await.expect("the session is used");

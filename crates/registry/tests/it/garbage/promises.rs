@@ -21,7 +21,7 @@ async fn a_pushed_blob_is_kept_for_its_promise_and_then_collected() {
     let report = world.collect().await;
     assert_eq!((report.blobs, report.bytes), (0, 0));
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
-    world.advance(LONG - PROMISE);
+    world.advance(LONG.saturating_sub(PROMISE));
     let report = world.collect().await;
     assert_eq!((report.blobs, report.bytes), (1, 300));
     assert!(!world.holds(&name, &wanted).await);
@@ -43,7 +43,7 @@ async fn asking_for_a_blob_renews_its_promise() {
         world.collect().await;
         let blob = world.blob_promise(&name, &wanted).await;
         assert_eq!(blob.expect("promised").size, 300);
-        world.advance(PROMISE - MOMENT);
+        world.advance_almost(PROMISE);
         world.collect().await;
         assert!(world.holds(&name, &wanted).await, "after {minutes} minutes");
         world.blob_promise(&name, &wanted).await.expect("promised");
@@ -102,7 +102,7 @@ async fn a_deleted_manifest_frees_its_blobs_after_the_undo_window() {
         .manifest_delete(&name, &digest(&document))
         .await
         .expect("deleted");
-    world.advance(UNDO - MOMENT);
+    world.advance_almost(UNDO);
     assert_eq!(world.collect_all().await.manifests, 0);
     assert!(world.holds(&name, &blob).await);
     world.advance(MOMENT);
@@ -123,7 +123,7 @@ async fn a_blob_that_was_asked_for_in_the_undo_window_outlives_it() {
         .manifest_delete(&name, &digest(&document))
         .await
         .expect("deleted");
-    world.advance(UNDO - MOMENT);
+    world.advance_almost(UNDO);
     world.blob_promise(&name, &blob).await.expect("promised");
     world.advance(PROMISE);
     assert_eq!(world.collect().await.manifests, 1);
@@ -196,7 +196,7 @@ async fn a_grace_shorter_than_the_promise_is_granted_after_the_last_answer() {
         grace: Some(PROMISE / 2),
         ..GarbageOptions::default()
     };
-    world.advance(PROMISE / 2 - MOMENT);
+    world.advance_almost(PROMISE / 2);
     world.collect_with(options).await;
     assert!(world.holds(&name, &wanted).await);
     world.advance(MOMENT);
@@ -229,7 +229,7 @@ async fn bytes_lie_in_the_trash_for_its_delay() {
     let file = world.file_of(&wanted).await;
     world.advance(LONG);
     assert_eq!(world.collect().await.blobs, 1);
-    world.advance(TRASH - MOMENT);
+    world.advance_almost(TRASH);
     assert_eq!(world.collect().await.deleted, 0);
     assert!(file.exists());
     assert_eq!(source.size(), 300);
@@ -251,7 +251,7 @@ async fn a_grace_is_granted_to_the_trash_as_well() {
     world.advance(LONG);
     let report = world.collect_with(options).await;
     assert_eq!((report.blobs, report.deleted), (1, 0), "just collected");
-    world.advance(TRASH / 4 - MOMENT);
+    world.advance_almost(TRASH / 4);
     world.collect_with(options).await;
     assert!(file.exists());
     world.advance(MOMENT);

@@ -32,7 +32,9 @@ async fn push(world: &World, name: &RepositoryName, seed: u8, tags: &[&str]) -> 
 }
 
 async fn is_there(world: &World, name: &RepositoryName, document: &Bytes) -> bool {
-    let found = world.manifest_get(name, &reference(digest(document))).await;
+    let found = world
+        .manifest_get(name, &reference(&digest(document)))
+        .await;
     match found {
         Ok(_) => true,
         Err(Error::ManifestUnknown(_)) => false,
@@ -53,7 +55,7 @@ async fn nothing_is_hidden_where_the_operator_does_not_want_it() {
 async fn a_manifest_without_any_root_is_hidden_when_its_time_has_come() {
     let (world, name) = world().await;
     let alone = push(&world, &name, 1, &[]).await;
-    world.advance(AFTER - MOMENT);
+    world.advance_almost(AFTER);
     world.collect().await;
     assert!(is_there(&world, &name, &alone).await);
     world.advance(MOMENT);
@@ -129,7 +131,7 @@ async fn the_time_counts_from_the_loss_of_the_last_root() {
         .await
         .expect("deleted");
     world.put(&name, &[], &again).await.expect("revived");
-    world.advance(AFTER - MOMENT);
+    world.advance_almost(AFTER);
     world.collect().await;
     for kept in [&moved, &untagged, &child, &about, &again, &newer] {
         assert!(
@@ -150,7 +152,7 @@ async fn a_manifest_that_is_pushed_again_has_its_whole_time_once_more() {
     // As the first step of the push of an index whose images are there.
     let (world, name) = world().await;
     let child = push(&world, &name, 1, &[]).await;
-    world.advance(AFTER - MOMENT);
+    world.advance_almost(AFTER);
     world.put(&name, &[], &child).await.expect("pushed again");
     world.advance(MOMENT);
     world.collect().await;

@@ -373,7 +373,7 @@ impl Run {
 
     async fn delete_image(&mut self, repository: usize, at: usize, purge: bool) {
         let name = &UNIVERSE.names[repository];
-        let by = reference(TAGS[at]);
+        let by = reference(&TAGS[at]);
         let deleted = self.world().image_delete(name, &by, purge).await;
         let expected = self.model.hide_image(repository, at, purge);
         let expected = expected.map(|manifests| {
