@@ -54,7 +54,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     let settings = registry_settings(&config);
     let registry =
         Arc::new(Registry::open(database.clone(), blobs, Arc::clone(&clock), settings).await?);
-    let identity = open_identity(&config, &database, &clock, &registry).await?;
+    let identity = open_identity(&config, &database, &clock, &registry)?;
     let metrics = Metrics::install().context("metrics can't be counted")?;
 
     let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
@@ -176,7 +176,7 @@ fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
     Ok(Arc::new(store))
 }
 
-async fn open_identity(
+fn open_identity(
     config: &Config,
     database: &Database,
     clock: &Arc<dyn Clock>,
@@ -212,7 +212,7 @@ fn registry_settings(config: &Config) -> landfall_registry::Settings {
 
 fn limits(config: &Config) -> Limits {
     Limits {
-        max_connections: config.server.max_connections as usize,
+        max_connections: config.server.max_connections,
         header_timeout: config.server.header_timeout,
         idle_timeout: config.server.idle_timeout,
         progress_timeout: config.server.progress_timeout,

@@ -9,6 +9,7 @@ mod images;
 mod layers_check;
 mod manifests;
 mod model;
+mod mounts;
 mod opening;
 mod promise;
 mod pull;

@@ -147,21 +147,20 @@ fn kind(image: &Value) -> &str {
 
 /// The line of a manifest in a tree.
 fn label(node: &Value) -> String {
-    let mut label = format!("{} {}", kind(node), short_digest(&text(node, "digest")));
-    for part in [text(node, "platform"), bytes(node, "size")] {
-        if !part.is_empty() {
-            label.push_str("  ");
-            label.push_str(&part);
-        }
-    }
+    let mut parts = vec![
+        format!("{} {}", kind(node), short_digest(&text(node, "digest"))),
+        text(node, "platform"),
+        bytes(node, "size"),
+    ];
     let tags = tags(node);
     if tags != "-" {
-        label.push_str(&format!("  [{tags}]"));
+        parts.push(format!("[{tags}]"));
     }
     if kind(node) == "referrer" {
-        label.push_str(&format!("  {}", text(node, "artifact_type")));
+        parts.push(text(node, "artifact_type"));
     }
-    label
+    parts.retain(|part| !part.is_empty());
+    parts.join("  ")
 }
 
 /// Draws what hangs on a node below it.

@@ -31,7 +31,7 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Serve => serve::run(load(matches)?).await?,
         Command::Config(ConfigCommand::Show) => show(&load(matches)?, format),
         Command::Restore { file, force } => {
-            restore::run(&load(matches)?.config, &file, force, format)?
+            restore::run(&load(matches)?.config, &file, force, format)?;
         }
         Command::Repo(command) => repo::run(&client()?, command, format).await?,
         Command::Image(command) => image::run(&client()?, command, format).await?,
