@@ -1,5 +1,6 @@
 //! SQLite behind the interface: one writer thread, readers on every thread.
 
+mod diagnosis;
 mod reader;
 mod writer;
 

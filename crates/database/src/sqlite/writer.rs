@@ -31,6 +31,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::diagnosis;
 use crate::{Error, Result, WriteTransaction};
 
 /// Closures in one transaction, at the most: bounds how long the first waits
@@ -173,8 +174,11 @@ fn commit(connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
             let _ = statement(connection, "rollback");
         }
     });
+    let fault = committed.as_ref().err();
+    let fault = fault.and_then(|error| diagnosis::disk_fault(connection, error));
+    let failed = |error| fault.map_or_else(|| repeat(error), Error::from);
     for job in batch {
-        job.conclude(committed.as_ref().copied().map_err(repeat));
+        job.conclude(committed.as_ref().copied().map_err(failed));
     }
 }
 

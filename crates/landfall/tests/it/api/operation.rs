@@ -257,6 +257,6 @@ async fn a_backup_is_an_archive_of_a_description_and_the_database() {
     assert!(found[1].1.starts_with(b"SQLite format 3\0"));
     assert_eq!(
         files(&world.server.data.join("scratch")),
-        [PathBuf::new(); 0]
+        Vec::<PathBuf>::new()
     );
 }

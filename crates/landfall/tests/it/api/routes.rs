@@ -11,7 +11,8 @@ use crate::session::digest;
 
 /// Routes that answer nobody in particular, whoever asks. A new one has to be
 /// added here on purpose.
-pub(super) const PUBLIC: [(&str, &str); 5] = [
+pub(super) const PUBLIC: [(&str, &str); 6] = [
+    ("GET", "/"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

@@ -85,7 +85,7 @@ impl Daemon {
             .spawn()
             .expect("the daemon starts");
         let mut daemon = Self(child);
-        let until = Instant::now() + Duration::from_secs(120);
+        let until = Instant::now() + Duration::from_mins(2);
         while !ready() {
             let ended = daemon.0.try_wait().expect("a child");
             assert!(ended.is_none(), "{command:?} ended: {ended:?}");

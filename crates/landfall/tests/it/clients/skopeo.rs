@@ -5,7 +5,10 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::{layout::Layout, output_of, run, scratch::Scratch, tool};
-use crate::{server::Server, session::Session};
+use crate::{
+    server::{Options, Server},
+    session::Session,
+};
 
 /// The images of most tests: two that share a layer.
 const IMAGES: [(&str, &str, &str); 2] = [("one", "amd64", "one"), ("two", "arm64", "two")];
@@ -34,7 +37,7 @@ fn raw(scratch: &Scratch, server: &Server, image: &str) -> String {
 fn what_skopeo_pushes_it_pulls_back_byte_by_byte() {
     let scratch = Scratch::new();
     let (server, layout) = (
-        scratch.serve(&Default::default()),
+        scratch.serve(&Options::default()),
         Layout::make(&scratch, &IMAGES),
     );
     for tag in ["one", "two"] {
@@ -61,7 +64,7 @@ fn what_skopeo_pushes_it_pulls_back_byte_by_byte() {
 fn a_copy_to_another_repository_mounts_the_layers() {
     let scratch = Scratch::new();
     let (server, layout) = (
-        scratch.serve(&Default::default()),
+        scratch.serve(&Options::default()),
         Layout::make(&scratch, &IMAGES),
     );
     let (from, to) = (
@@ -90,7 +93,7 @@ fn a_copy_to_another_repository_mounts_the_layers() {
 fn an_image_that_skopeo_deletes_is_gone() {
     let scratch = Scratch::new();
     let (server, layout) = (
-        scratch.serve(&Default::default()),
+        scratch.serve(&Options::default()),
         Layout::make(&scratch, &IMAGES),
     );
     let image = remote(&server, "admin/web:one");
@@ -112,7 +115,7 @@ fn an_image_that_skopeo_deletes_is_gone() {
 fn an_index_and_its_images_come_and_go_whole_and_one_by_one() {
     let scratch = Scratch::new();
     let (server, layout) = (
-        scratch.serve(&Default::default()),
+        scratch.serve(&Options::default()),
         Layout::make(&scratch, &IMAGES),
     );
     layout.add_index("all", &[("one", "amd64"), ("two", "arm64")]);
@@ -135,7 +138,7 @@ fn an_index_and_its_images_come_and_go_whole_and_one_by_one() {
 async fn docker_schema_2_is_kept_as_it_was_pushed() {
     let scratch = Scratch::new();
     let (server, layout) = (
-        scratch.serve(&Default::default()),
+        scratch.serve(&Options::default()),
         Layout::make(&scratch, &IMAGES),
     );
     let image = remote(&server, "admin/docker:one");
@@ -167,7 +170,7 @@ async fn docker_schema_2_is_kept_as_it_was_pushed() {
 #[test]
 fn a_wrong_password_is_refused_with_a_word_about_it() {
     let scratch = Scratch::new();
-    let server = scratch.serve(&Default::default());
+    let server = scratch.serve(&Options::default());
     let image = remote(&server, "admin/web:one");
     let words = ["inspect", "--creds", "admin:wrong", &image];
     let refused = output_of(skopeo(&scratch, &server).args(words), "");

@@ -1,7 +1,7 @@
 //! An HTTP client for tests in which the server may die at any time: each
 //! request is answered, or its answer is lost.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use landfall_oci::Digest;
@@ -12,11 +12,17 @@ use super::content::{Blob, Image, MANIFEST_TYPE};
 use crate::server::PASSWORD;
 
 /// A server that does not answer for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// No answer came: what was asked for may have happened, or not.
-#[derive(Debug, Clone)]
-pub(crate) struct Lost(pub(crate) String);
+#[derive(Debug)]
+pub(crate) struct Lost(String);
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer: {}", self.0)
+    }
+}
 
 /// An answer, whole.
 #[derive(Debug)]

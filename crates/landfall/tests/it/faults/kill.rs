@@ -19,6 +19,7 @@ use super::{
     collector::Collector,
     dice::{Blame, Dice, seed_alone},
     hand::lock,
+    ledger::Presence,
     load::{self, Ledgers, Load, Sizes},
     verify::{self, Verifier},
 };
@@ -131,9 +132,11 @@ impl Life {
         }
         let mut options = options(if promises_hold { "1h" } else { "1s" });
         options.wrapper = death.wrapper();
-        // It may have been killed before it got ready.
-        if let Ok(server) = Server::try_start(&self.data, &options) {
-            self.work(server, &death, promises_hold);
+        match (Server::try_start(&self.data, &options), &death) {
+            (Ok(server), _) => self.work(server, &death, promises_hold),
+            // Killed before it got ready.
+            (Err(_), Death::At(..)) => {}
+            (Err(log), Death::After(_)) => panic!("the server did not start:\n{log}"),
         }
         let mut wrong = verify::panics(&log(&self.data));
         let server = Server::start_with(&self.data, &options_after());
@@ -148,19 +151,6 @@ impl Life {
             self.deaths,
             wrong.join("\n"),
             tail(&log)
-        );
-        eprintln!(
-            "round {death:?} {promises_hold} {:?}",
-            self.ledgers
-                .iter()
-                .map(|l| {
-                    let l = lock(l);
-                    (
-                        l.images(&[super::ledger::Presence::There]).len(),
-                        l.blobs().len(),
-                    )
-                })
-                .collect::<Vec<_>>()
         );
         server.kill();
     }
@@ -198,14 +188,21 @@ impl Life {
             let mut known = lock(ledger).clone();
             let verifier = Verifier::new(&client, &mut known);
             let found = self.runtime.block_on(verifier.run(&mut dice));
-            wrong.extend(found.unwrap_or_else(|lost| vec![format!("no answer: {lost:?}")]));
+            wrong.extend(found.unwrap_or_else(|lost| vec![lost.to_string()]));
             *lock(ledger) = known;
         }
         wrong
     }
 
-    /// Deletes and collects everything: nothing may be left.
-    fn end(self) {
+    /// Deletes and collects everything: nothing may be left. Answers how many
+    /// images there were.
+    fn end(self) -> usize {
+        let there = [Presence::There];
+        let images = self
+            .ledgers
+            .iter()
+            .map(|ledger| lock(ledger).images(&there).len());
+        let images = images.sum();
         let options = options_after().set("LANDFALL_REGISTRY_UPLOAD_LIFETIME", "1s");
         let server = Server::start_with(&self.data, &options);
         let client = Client::new(&server.url);
@@ -237,6 +234,7 @@ impl Life {
         }
         assert_eq!(verify::fsck(&server), Vec::<String>::new());
         assert!(server.stop(), "the server did not end well");
+        images
     }
 }
 
@@ -267,15 +265,18 @@ fn what_was_acknowledged_survives_kill_9_at_any_instant() {
     if let Some(seed) = seed_alone() {
         let mut life = Life::new(seed);
         (0..DEATHS).for_each(|_| life.round());
-        return life.end();
+        life.end();
+        return;
     }
+    let mut images = 0;
     let mut rounds = Rounds::of("kill");
     for seed in 0..rounds.total().div_ceil(DEATHS) {
         let mut life = Life::new(u64::from(seed));
         for _ in rounds.by_ref().take(DEATHS as usize) {
             life.round();
         }
-        life.end();
+        images += life.end();
     }
+    assert!(images > 0, "nothing was pushed");
     assert_eq!(rounds.next(), None, "rounds are left");
 }

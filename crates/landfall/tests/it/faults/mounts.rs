@@ -40,9 +40,12 @@ impl SmallDisk {
         let mut file = File::create(&path).expect("a file");
         for size in [1 << 20, 4096] {
             let zeros = vec![0; size];
-            let full = std::iter::from_fn(|| file.write_all(&zeros).err()).next();
-            let full = full.map(|error| error.kind());
-            assert_eq!(full, Some(ErrorKind::StorageFull));
+            let full = loop {
+                if let Err(error) = file.write_all(&zeros) {
+                    break error.kind();
+                }
+            };
+            assert_eq!(full, ErrorKind::StorageFull);
         }
         Ballast { path }
     }

@@ -18,7 +18,7 @@ use super::{
     collector::Collector,
     dice::{Blame, Dice, seed_alone},
     hand::lock,
-    ledger::Ledger,
+    ledger::{Ledger, Presence},
     load::{self, Ledgers, Load, Sizes},
     verify::{self, Verifier},
 };
@@ -116,7 +116,7 @@ impl Machine {
             let mut dice = self.dice.fork();
             let verifier = Verifier::new(&client, &mut ledger);
             let found = self.runtime.block_on(verifier.run(&mut dice));
-            wrong.extend(found.unwrap_or_else(|lost| vec![format!("no answer: {lost:?}")]));
+            wrong.extend(found.unwrap_or_else(|lost| vec![lost.to_string()]));
         }
         wrong.extend(verify::fsck(&server));
         wrong.extend(verify::panics(&server.log()));
@@ -132,7 +132,7 @@ impl Machine {
         assert_eq!(verify::panics(&self.server.log()), Vec::<String>::new());
         self.server.kill();
         self.runtime.block_on(self.collector.ends());
-        let there = [super::ledger::Presence::There];
+        let there = [Presence::There];
         let images = self
             .ledgers
             .iter()

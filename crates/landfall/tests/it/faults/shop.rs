@@ -61,7 +61,7 @@ impl Shop {
     pub(crate) fn ask<T>(&self, request: impl Future<Output = Result<T, Lost>>) -> T {
         match self.runtime.block_on(request) {
             Ok(answer) => answer,
-            Err(lost) => panic!("no answer: {lost:?}\n{}", self.server.log()),
+            Err(lost) => panic!("{lost}\n{}", self.server.log()),
         }
     }
 

@@ -180,7 +180,8 @@ fn a_closing_request_without_bytes_syncs_what_was_sent_before() {
 fn manifests_and_everything_that_only_the_database_knows_are_durable_before_their_answer() {
     let traced = Traced::start();
     let (config, layer) = (Blob::new(1, 100), Blob::new(2, 1000));
-    [config, layer].iter().for_each(|blob| traced.push(blob));
+    traced.push(&config);
+    traced.push(&layer);
     let image = Image::new(config, &[layer]);
     let client = &traced.client;
     let pushed = traced.trace(client.push_manifest(REPOSITORY, "latest", &image), 201);

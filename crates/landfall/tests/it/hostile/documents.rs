@@ -129,7 +129,7 @@ async fn manifests_up_to_the_limit_are_taken_and_longer_ones_are_not() {
             .map(|byte| char::from(b'a' + byte % 26))
             .collect();
         changed(&image, |manifest| {
-            manifest["annotations"] = json!({ "pad": text })
+            manifest["annotations"] = json!({ "pad": text });
         })
     };
     let four = padded(4 << 20);

@@ -74,7 +74,7 @@ async fn names_with_path_tricks_are_refused_everywhere() {
         ]
     });
     for name in names.chain([
-        "".to_owned(),
+        String::new(),
         "acme".to_owned(),
         "acme//web".to_owned(),
         long,

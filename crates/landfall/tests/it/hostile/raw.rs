@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::server::{PASSWORD, Server};
 
 /// How long a socket may stand still: the server cuts off much earlier.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The header that proves the administrator.
 pub(super) fn authorization() -> String {
