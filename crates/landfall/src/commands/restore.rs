@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use landfall_clock::{Clock, SystemClock};
 use landfall_server::api::{DESCRIPTION, Description, FORMAT, METADATA};
 use serde_json::json;
 
@@ -59,8 +60,10 @@ pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> 
     Ok(())
 }
 
-/// Keeps a database, with its write-ahead log, under another name.
+/// Keeps a database, with its write-ahead log, under a name that tells when
+/// it was replaced.
 fn set_aside(database: &Path) -> Result<()> {
+    let now = SystemClock.now().unix_seconds();
     let name = |suffix: &str| {
         let mut name = database.as_os_str().to_owned();
         name.push(suffix);
@@ -69,7 +72,7 @@ fn set_aside(database: &Path) -> Result<()> {
     for part in ["", "-wal", "-shm"] {
         let old = name(part);
         if Path::new(&old).exists() {
-            fs::rename(&old, name(&format!(".before-restore{part}")))?;
+            fs::rename(&old, name(&format!(".replaced-{now}{part}")))?;
         }
     }
     Ok(())

@@ -286,6 +286,41 @@ async fn a_closing_request_that_was_overtaken_takes_no_bytes_away() {
     let (wanted, rest) = (digest(&whole), body(&whole[300..]));
     let last = world.upload_finish(&name, id, &wanted, None, rest);
     last.await.expect("what was acknowledged is there");
+    assert_eq!(world.store.calls(Operation::Promote), 1, "of the later one");
+    assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn a_closing_request_that_has_hashed_its_bytes_is_not_overtaken() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 600));
+    let id = world.upload_start(&name, world.account, Algorithm::Sha256);
+    let id = id.await.expect("a session").id;
+    let (go, waits) = held(&world, Operation::Promote);
+    let wanted = digest(&whole);
+    let closing = tokio::spawn({
+        let (registry, name, whole) = (world.registry(), name.clone(), whole.clone());
+        async move {
+            registry
+                .upload_finish(&name, id, &wanted, None, body(&whole))
+                .await
+        }
+    });
+    waits.notified().await;
+    let mut later = tokio::spawn({
+        let (registry, name) = (world.registry(), name.clone());
+        async move { registry.upload_append(&name, id, None, body(b"more")).await }
+    });
+    // It waits, or would come to its end.
+    let first = tokio::time::timeout(Duration::from_millis(100), &mut later).await;
+    go.notify_one();
+    closing.await.expect("no panic").expect("the blob");
+    let later = match first {
+        Ok(later) => later,
+        Err(_) => later.await,
+    };
+    let later = later.expect("no panic");
+    assert!(matches!(later, Err(Error::UploadUnknown)), "{later:?}");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 

@@ -1,7 +1,6 @@
 //! The test tools, tested: on a real mount, on a real `SQLite`, on real traces.
 
 #![forbid(unsafe_code)]
-
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod disk_files;

@@ -123,11 +123,12 @@ async fn metadata_that_is_there_is_replaced_only_by_force_and_kept_aside() {
         printed["store"].is_string() && printed["created"].is_string(),
         "{printed}"
     );
-    let kept = saved.data.join("landfall.db.before-restore");
-    assert_eq!(
-        fs::read(kept).ok().as_ref(),
-        before.get(&saved.data.join("landfall.db"))
-    );
+    let old = before.get(&saved.data.join("landfall.db"));
+    let kept = files(&saved.data).into_iter().find(|(path, _)| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with("landfall.db.replaced-") && !name.contains("-wal"))
+    });
+    assert_eq!(kept.as_ref().map(|(_, content)| content), old);
     let server = Server::start(&saved.data);
     let session = Session::of(&server);
     session

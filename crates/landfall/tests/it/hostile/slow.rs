@@ -171,7 +171,7 @@ async fn a_client_that_reads_nothing_is_cut_off() {
             "it was sent whole to somebody who reads nothing"
         );
     }
-    // A slow reader that goes on reading is served to the end.
+    // Whoever reads is served to the end.
     let mut raw = Raw::open(&victim.server);
     raw.send(&request(
         "GET",

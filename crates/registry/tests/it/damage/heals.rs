@@ -1,9 +1,11 @@
 //! A damaged blob answers as if it were not there, and heals with the next
 //! push of the same content.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
+use landfall_blobs::{Calls, Operation};
 use landfall_registry::{Error, FsckOptions, LayerState};
+use tokio::sync::Notify;
 
 use crate::{
     documents::{image, written},
@@ -167,6 +169,37 @@ async fn a_damaged_blob_that_nobody_needs_is_collected() {
     assert_eq!(world.collect_all().await.blobs, 1);
     assert_eq!(world.store_totals().await.expect("totals").damaged, 0);
     world.drains().await;
+}
+
+#[tokio::test]
+async fn a_blob_that_healed_meanwhile_is_not_marked_again() {
+    let two = Two::new().await;
+    let wanted = digest(&two.layer);
+    fs::remove_file(two.world.file_of(&wanted).await).expect("removed");
+    // The first reader has seen the damage, and is about to mark it.
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hook = (Arc::clone(&arrived), Arc::clone(&go));
+    let first = Calls::Nth(two.world.store.calls(Operation::StoreId) + 1);
+    two.world.store.stall(Operation::StoreId, first, move |_| {
+        let (arrived, go) = (Arc::clone(&hook.0), Arc::clone(&hook.1));
+        Box::pin(async move {
+            arrived.notify_one();
+            go.notified().await;
+        })
+    });
+    let slow = tokio::spawn({
+        let (registry, name) = (two.world.registry(), two.names[0].clone());
+        async move { registry.blob_open(&name, &wanted).await.map(drop) }
+    });
+    arrived.notified().await;
+    let second = two.world.read(&two.names[1], &wanted).await;
+    assert!(matches!(second, Err(Error::BlobUnknown(_))), "{second:?}");
+    two.world.push(&two.names[1], &two.layer).await;
+    go.notify_one();
+    let slow = slow.await.expect("no panic");
+    assert!(matches!(slow, Err(Error::BlobUnknown(_))), "{slow:?}");
+    let read = two.world.read(&two.names[0], &wanted).await;
+    assert_eq!(read.expect("it stays healed"), two.layer);
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ use landfall_registry::GarbageOptions;
 use proptest::collection::vec;
 
 use crate::{
+    documents::{image, written},
     model::{
         alone,
         operations::{Operation, grace, operation, undo},
         property,
         run::Run,
     },
-    world::{LONG, TRASH, World, content, repository},
+    world::{LONG, TRASH, World, content, reference, repository},
 };
 
 /// Operations of a history, at the most.
@@ -83,6 +84,25 @@ async fn a_dry_run_foresees_every_phase() {
             world.advance(crate::world::UNDO);
         }
     }
+}
+
+#[tokio::test]
+async fn a_dry_run_foresees_that_a_deleted_blob_needs_no_promise() {
+    let world = World::new().await;
+    let (name, config) = (repository("acme/web"), content(1, 300));
+    let blob = world.push(&name, &config).await;
+    let document = written(&image(&config, &[]));
+    world.put(&name, &["v1"], &document).await.expect("pushed");
+    let gone = world.image_delete(&name, &reference("v1"), true).await;
+    assert_eq!(gone.expect("deleted").len(), 1);
+    world.blob_delete(&name, &blob).await.expect("deleted");
+    let dry = GarbageOptions {
+        dry_run: true,
+        grace: None,
+    };
+    let told = world.collect_with(dry).await;
+    assert_eq!((told.manifests, told.blobs, told.bytes), (1, 1, 300));
+    assert_eq!(world.collect().await, told);
 }
 
 #[tokio::test]

@@ -133,6 +133,37 @@ async fn the_bytes_of_rows_are_never_orphans() {
 }
 
 #[tokio::test]
+async fn bytes_that_could_not_be_deleted_stay_in_the_trash() {
+    use landfall_registry::{GarbageOptions, GarbageProgress};
+    let world = World::new().await;
+    let name = repository(NAME);
+    for seed in 0..3 {
+        world.push(&name, &content(seed, 100)).await;
+    }
+    let call = world.store.calls(Operation::Delete) + 2;
+    world.store.fail(
+        Operation::Delete,
+        Calls::Nth(call),
+        Fault::Io,
+        Moment::Before,
+    );
+    let options = GarbageOptions {
+        dry_run: false,
+        grace: Some(Duration::ZERO),
+    };
+    let progress = GarbageProgress::default();
+    let run = world.collect_garbage(options, &progress).await;
+    assert!(matches!(run, Err(Error::Blobs(_))), "{run:?}");
+    assert_eq!(progress.report().deleted, 2);
+    assert_eq!(world.count("select count(*) from trash").await, 1);
+    world.files_are_those_of_the_rows().await;
+    world.store.heal();
+    let report = world.collect_all().await;
+    assert_eq!((report.deleted, report.orphans), (1, 0));
+    assert!(world.files("blobs").is_empty());
+}
+
+#[tokio::test]
 async fn only_one_run_goes_on_at_a_time() {
     use landfall_registry::{GarbageOptions, GarbageProgress};
     let world = World::new().await;

@@ -1,8 +1,10 @@
 //! What was promised stays for as long as it was promised, and not for ever.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use landfall_blobs::{Calls, Operation};
 use landfall_registry::{Error, GarbageOptions};
+use tokio::sync::Notify;
 
 use crate::{
     documents::{image, written},
@@ -274,4 +276,34 @@ async fn a_blob_that_is_pushed_again_while_its_bytes_wait_has_new_bytes() {
     world.collect().await;
     assert!(!old.exists() && new.exists());
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
+}
+
+#[tokio::test]
+async fn a_read_that_meets_a_collection_gets_the_bytes_of_the_next_push() {
+    let world = World::new().await;
+    let (name, whole) = (repository(NAME), content(1, 300));
+    let wanted = world.push(&name, &whole).await;
+    // The reader knows the location, and has not opened it yet.
+    let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hook = (Arc::clone(&arrived), Arc::clone(&go));
+    let first = Calls::Nth(world.store.calls(Operation::Open) + 1);
+    world.store.stall(Operation::Open, first, move |_| {
+        let (arrived, go) = (Arc::clone(&hook.0), Arc::clone(&hook.1));
+        Box::pin(async move {
+            arrived.notify_one();
+            go.notified().await;
+        })
+    });
+    let reader = tokio::spawn({
+        let (registry, name) = (world.registry(), name.clone());
+        async move { registry.blob_open(&name, &wanted).await }
+    });
+    arrived.notified().await;
+    assert_eq!(world.collect_all().await.deleted, 1);
+    world.push(&name, &whole).await;
+    let new = world.blob_find(&name, &wanted).await.expect("pushed");
+    go.notify_one();
+    let (blob, source) = reader.await.expect("no panic").expect("the new bytes");
+    assert_eq!((blob.location, source.size()), (new.location, 300));
+    assert_eq!(world.store_totals().await.expect("totals").damaged, 0);
 }

@@ -103,7 +103,7 @@ pub(crate) enum Harm {
 fn time() -> impl Strategy<Value = Duration> {
     let minutes = prop_oneof![
         3 => 1u64..35,
-        3 => 50u64..100,
+        4 => 55u64..92,
         1 => Just(9 * 60),
         1 => Just(11 * 60),
         1 => Just(101 * 60),
@@ -149,7 +149,7 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
             .prop_map(|(client, lie)| Finish { client, lie }),
         5 => (at.clone(), at.clone(), blob.clone())
             .prop_map(|(from, to, blob)| Mount { from, to, blob }),
-        5 => (at.clone(), blob.clone()).prop_map(|(repository, blob)| Head { repository, blob }),
+        9 => (at.clone(), blob.clone()).prop_map(|(repository, blob)| Head { repository, blob }),
         3 => (at.clone(), blob.clone()).prop_map(|(repository, blob)| Get { repository, blob }),
         3 => at.clone().prop_map(|repository| Check { repository }),
         16 => (at.clone(), manifest.clone(), proptest::option::of(tag.clone()))
@@ -162,8 +162,8 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         3 => (at.clone(), blob.clone())
             .prop_map(|(repository, blob)| DeleteBlob { repository, blob }),
         1 => at.prop_map(|repository| DeleteRepository { repository }),
-        12 => time().prop_map(Advance),
-        12 => grace().prop_map(|grace| Collect { grace }),
+        16 => time().prop_map(Advance),
+        14 => grace().prop_map(|grace| Collect { grace }),
         3 => (blob, harm).prop_map(|(blob, harm)| Damage { blob, harm }),
         1 => Just(Repair),
         1 => Just(Restart),
