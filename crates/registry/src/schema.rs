@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tag ──> manifest ──< manifest_blob >── repository_blob ──> blob ──> (bytes at a location)
-//!            ^  └──< manifest_child >──┘        │
+//!            ^  └──< manifest_child ─ ─> (a manifest of that digest)
 //!          pin                              candidate ─ ─> trash
 //! ```
 //!
@@ -13,6 +13,9 @@
 //!   `deleted` hides it at once.
 //! - `manifest_blob`, the **reference**: a foreign key to the link, so a blob
 //!   that a manifest needs can't go, whatever a collector believes.
+//! - `manifest_child`: an index names an image of its repository by digest, and
+//!   holds it while both can be seen. An image may be deleted under its index;
+//!   when it is pushed again, the index holds it again.
 //! - `candidate`: something may have become garbage when it is due. Append-only;
 //!   the collector looks at nothing else and never scans the store.
 //! - `trash`: locations that no row names any more, until their bytes are gone.
@@ -89,9 +92,10 @@ create index manifest_blob_link on manifest_blob(repository, digest);
 
 create table manifest_child(
   manifest BYTEA not null references manifest(id),
-  child BYTEA not null references manifest(id),
-  primary key (manifest, child));
-create index manifest_child_child on manifest_child(child);
+  repository BYTEA not null,
+  digest TEXT not null,
+  primary key (manifest, digest));
+create index manifest_child_digest on manifest_child(repository, digest);
 
 create table tag(
   repository BYTEA not null references repository(id),

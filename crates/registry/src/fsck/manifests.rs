@@ -64,7 +64,7 @@ fn defect(
     }
     for child in manifest.required_manifests() {
         if lost(&child.digest, &children) {
-            return Some(format!("its manifest {} was deleted", child.digest));
+            return Some(format!("nothing keeps its manifest {}", child.digest));
         }
     }
     None

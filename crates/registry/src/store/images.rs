@@ -70,12 +70,14 @@ pub(crate) fn image_find(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<Opt
 /// can be seen, no pin.
 pub(crate) fn image_orphans(tx: &ReadTransaction<'_>, index: ManifestId) -> Result<Vec<Digest>> {
     tx.all(
-        "select m.digest from manifest_child c join manifest m on m.id = c.child
+        "select m.digest from manifest_child c
+         join manifest m on m.repository = c.repository and m.digest = c.digest
          where c.manifest = ?1 and m.deleted is null
            and not exists (select 1 from tag t where t.manifest = m.id)
            and not exists (select 1 from pin p where p.manifest = m.id)
            and not exists (select 1 from manifest_child o join manifest i on i.id = o.manifest
-                           where o.child = m.id and o.manifest <> ?1 and i.deleted is null)
+                           where o.repository = m.repository and o.digest = m.digest
+                             and o.manifest <> ?1 and i.deleted is null)
          order by m.digest",
         params![index],
         |row| parsed(row, 0),
@@ -88,8 +90,10 @@ pub(crate) fn image_is_held(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<
     tx.exists(
         "select 1 from tag where manifest = ?1
          union all select 1 from pin where manifest = ?1
-         union all select 1 from manifest_child c join manifest i on i.id = c.manifest
-                   where c.child = ?1 and i.deleted is null",
+         union all select 1 from manifest m
+                   join manifest_child c on c.repository = m.repository and c.digest = m.digest
+                   join manifest i on i.id = c.manifest
+                   where m.id = ?1 and i.deleted is null",
         params![id],
     )
 }

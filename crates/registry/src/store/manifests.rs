@@ -123,21 +123,22 @@ pub(crate) fn manifest_child_insert(
     repository: RepositoryId,
     child: &Digest,
 ) -> Result<bool> {
-    let child: Option<ManifestId> = tx.first(
+    let child = child.to_string();
+    let is_there = tx.exists(
         &format!(
-            "select id from manifest where repository = ?1 and digest = ?2 and deleted is null{}",
+            "select 1 from manifest where repository = ?1 and digest = ?2 and deleted is null{}",
             tx.for_update()
         ),
-        params![repository, child.to_string()],
-        |row| row.get(0),
+        params![repository, child],
     )?;
-    let Some(child) = child else { return Ok(false) };
-    tx.execute(
-        "insert into manifest_child(manifest, child) values (?1, ?2)
-         on conflict (manifest, child) do nothing",
-        params![index, child],
-    )?;
-    Ok(true)
+    if is_there {
+        tx.execute(
+            "insert into manifest_child(manifest, repository, digest) values (?1, ?2, ?3)
+             on conflict (manifest, digest) do nothing",
+            params![index, repository, child],
+        )?;
+    }
+    Ok(is_there)
 }
 
 /// Hides the manifest and takes its tags away; `false` if it is not there.
@@ -159,8 +160,8 @@ pub(crate) fn manifest_hide(
         // From now on it holds its children and its referrers no more.
         tx.execute(
             "update manifest set held_until = ?4
-             where id in (select child from manifest_child where manifest = ?1)
-                or (repository = ?2 and subject = ?3)",
+             where repository = ?2 and (subject = ?3 or digest in
+                   (select digest from manifest_child where manifest = ?1))",
             params![id, repository, digest.to_string(), now],
         )?;
     }
@@ -264,8 +265,7 @@ pub(crate) fn manifest_references(
         |row| parsed(row, 0),
     )?;
     let children = tx.all(
-        "select m.digest from manifest_child c join manifest m on m.id = c.child
-         where c.manifest = ?1 order by m.digest",
+        "select digest from manifest_child where manifest = ?1 order by digest",
         params![id],
         |row| parsed(row, 0),
     )?;

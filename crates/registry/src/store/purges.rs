@@ -71,8 +71,6 @@ fn purge_manifest(
     for sql in [
         "delete from manifest_blob where manifest = ?1",
         "delete from manifest_child where manifest = ?1",
-        // An index that is left lost this child when it was deleted by name.
-        "delete from manifest_child where child = ?1",
         "delete from pin where manifest = ?1",
         "delete from tag where manifest = ?1",
         "delete from manifest where id = ?1",
@@ -141,7 +139,8 @@ pub(crate) fn hide_untagged(
          where m.deleted is null and m.held_until <= ?1
            and not exists (select 1 from tag t where t.manifest = m.id)
            and not exists (select 1 from manifest_child c join manifest i on i.id = c.manifest
-                           where c.child = m.id and i.deleted is null)
+                           where c.repository = m.repository and c.digest = m.digest
+                             and i.deleted is null)
            and not exists (select 1 from manifest s where s.repository = m.repository
                            and s.digest = m.subject and s.deleted is null)
            and not exists (select 1 from pin p where p.manifest = m.id and p.until > ?2)
