@@ -20,6 +20,9 @@ const RUNS: &str = "landfall_gc_runs_total";
 const BLOBS: &str = "landfall_gc_blobs_total";
 const FREED: &str = "landfall_gc_freed_bytes_total";
 
+/// How often regular runs walk over the whole store to look for orphans.
+const BETWEEN_SWEEPS: Duration = Duration::from_hours(24);
+
 /// Runs of each kind that are remembered.
 const REMEMBERED: usize = 20;
 
@@ -130,13 +133,20 @@ impl Runs {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick comes at once; a start is no time to work.
         ticks.tick().await;
+        let mut swept = None;
         loop {
             ticks.tick().await;
             // Where a run goes on that a person has started, this one is not
             // needed.
-            let new = Run::new(GarbageOptions::default(), self.clock.now());
-            if let Ok(run) = begin(&self.garbage, new) {
+            let now = self.clock.now();
+            let due = swept.is_none_or(|at| now.since(at) >= BETWEEN_SWEEPS);
+            let options = GarbageOptions {
+                skip_orphans: !due,
+                ..GarbageOptions::default()
+            };
+            if let Ok(run) = begin(&self.garbage, Run::new(options, now)) {
                 self.collect(&run).await;
+                swept = if due { Some(now) } else { swept };
             }
         }
     }

@@ -28,7 +28,7 @@ use std::{
     thread,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ffi};
 use tokio::sync::oneshot;
 
 use super::diagnosis;
@@ -186,7 +186,14 @@ fn run_batch(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::R
     statement(connection, "begin immediate")?;
     for job in batch.iter_mut() {
         statement(connection, "savepoint closure")?;
-        if !job.run(connection) {
+        let keep = job.run(connection);
+        if connection.is_autocommit() {
+            // A disk that failed in the middle of a closure has made SQLite
+            // roll back everything, the savepoints too.
+            let failure = ffi::Error::new(ffi::SQLITE_IOERR_WRITE);
+            return Err(rusqlite::Error::SqliteFailure(failure, None));
+        }
+        if !keep {
             statement(connection, "rollback to closure")?;
         }
         statement(connection, "release closure")?;

@@ -165,3 +165,21 @@ async fn a_copy_is_whole_while_writes_go_on() {
     let (parents, children) = counts.expect("counts");
     assert_eq!(parents, children, "the copy cuts a transaction in two");
 }
+
+#[tokio::test]
+async fn a_transaction_that_sqlite_gives_up_fails_with_all_its_closures() {
+    let (_directory, database) = scratch().await;
+    // What SQLite does by itself when a disk fails in the middle of a closure.
+    let given_up = database
+        .write(|tx| {
+            tx.execute("insert into parent values (1)", params![])?;
+            tx.execute_script("rollback")
+        })
+        .await;
+    assert!(matches!(given_up, Err(Error::Failed(_))), "{given_up:?}");
+    let next = database
+        .write(|tx| tx.execute("insert into parent values (2)", params![]))
+        .await;
+    assert_eq!(next.expect("insert"), 1);
+    assert_eq!(parents(&database).await, [2]);
+}

@@ -130,31 +130,20 @@ impl Registry {
         report: &mut FsckReport,
     ) -> Result<()> {
         let now = self.now();
-        let before = now - self.settings().upload_lifetime;
-        let mut stored = self.blobs.list();
-        while let Some(object) = stored.next().await {
-            let object = object?;
-            if object.modified >= before {
-                continue;
-            }
-            let location = object.location.clone();
-            let named = self
-                .database
-                .read_long(move |tx| store::blobs::location_is_named(tx, &location))
-                .await?;
-            if named {
-                continue;
-            }
-            report.tell(Problem::Orphan {
-                location: object.location.to_string(),
-                size: object.size,
-            });
-            if options.repair
-                && self
-                    .orphan_to_trash(object.location, object.size, now)
-                    .await?
-            {
-                report.repaired += 1;
+        let mut orphans = self.orphans(now);
+        while let Some(page) = orphans.next_page().await? {
+            for object in page {
+                report.tell(Problem::Orphan {
+                    location: object.location.to_string(),
+                    size: object.size,
+                });
+                if options.repair
+                    && self
+                        .orphan_to_trash(object.location, object.size, now)
+                        .await?
+                {
+                    report.repaired += 1;
+                }
             }
         }
         Ok(())

@@ -1,15 +1,17 @@
 //! The forecast: what a run would do now, without doing it.
 
-use futures_util::StreamExt;
-
-use super::{GarbageReport, Times};
+use super::{GarbageOptions, GarbageReport, Times};
 use crate::{
     Error, Registry, Result,
-    store::{blobs, candidates, purges, trash, uploads},
+    store::{candidates, purges, trash, uploads},
 };
 
 impl Registry {
-    pub(super) async fn forecast(&self, times: Times) -> Result<GarbageReport> {
+    pub(super) async fn forecast(
+        &self,
+        options: GarbageOptions,
+        times: Times,
+    ) -> Result<GarbageReport> {
         let held = i64::try_from((self.settings.promise * 3 / 2).as_micros()).unwrap_or(i64::MAX);
         let before = times.now - self.settings.upload_lifetime;
         let mut report = self
@@ -40,42 +42,22 @@ impl Registry {
             report.waiting += report.blobs;
             report.waiting_bytes += report.bytes;
         }
-        self.forecast_orphans(times, &mut report).await?;
+        if !options.skip_orphans {
+            self.forecast_orphans(times, &mut report).await?;
+        }
         Ok(report)
     }
 
     async fn forecast_orphans(&self, times: Times, report: &mut GarbageReport) -> Result<()> {
-        let before = times.now - self.settings.upload_lifetime;
-        let mut stored = self.blobs.list();
-        while let Some(object) = stored.next().await {
-            let object = object?;
-            if object.modified >= before {
-                continue;
-            }
-            let location = object.location;
-            let named = self
-                .database
-                .read_long(move |tx| blobs::location_is_named(tx, &location))
-                .await?;
-            if !named {
+        let mut orphans = self.orphans(times.now);
+        while let Some(page) = orphans.next_page().await? {
+            for object in page {
                 report.orphans += 1;
                 report.waiting += 1;
                 report.waiting_bytes += object.size;
             }
         }
-        let mut staged = self.blobs.list_staged();
-        while let Some(object) = staged.next().await {
-            let object = object?;
-            if object.modified >= before {
-                continue;
-            }
-            let id = object.upload;
-            let running = self
-                .database
-                .read_long(move |tx| uploads::upload_exists(tx, id))
-                .await?;
-            report.orphans += u64::from(!running);
-        }
+        report.orphans += self.staged_orphans(times.now).await?.len() as u64;
         Ok(())
     }
 }

@@ -62,6 +62,9 @@ pub struct GarbageOptions {
     /// With less than the promise, a push that is under way may have to send a
     /// layer again.
     pub grace: Option<Duration>,
+    /// Leave the orphans for another time. Finding them takes a walk over the
+    /// whole store, and only a crash makes any.
+    pub skip_orphans: bool,
 }
 
 /// How far a run is; it may be read while the run goes on.
@@ -169,7 +172,7 @@ impl Registry {
         let _running = self.collecting.try_lock().map_err(|_| Error::RunGoingOn)?;
         let times = self.times(options);
         if options.dry_run {
-            return self.forecast(times).await;
+            return self.forecast(options, times).await;
         }
         progress.enter("uploads");
         self.expire_uploads(times, progress).await?;
@@ -181,8 +184,10 @@ impl Registry {
         self.collect(times, progress).await?;
         progress.enter("sweep");
         self.sweep_trash(times, progress).await?;
-        progress.enter("orphans");
-        self.sweep_orphans(times, progress).await?;
+        if !options.skip_orphans {
+            progress.enter("orphans");
+            self.sweep_orphans(times, progress).await?;
+        }
         let (waiting, waiting_bytes) = self.database.read_long(trash::trash_totals).await?;
         let report = GarbageReport {
             waiting,

@@ -136,6 +136,7 @@ pub(super) async fn start(
     let new: NewGarbageRun = content.read().await?;
     let grace = new.grace_seconds.map(Duration::from_secs);
     let run = call.server.runs.start_garbage(GarbageOptions {
+        skip_orphans: false,
         dry_run: new.dry_run,
         grace,
     })?;

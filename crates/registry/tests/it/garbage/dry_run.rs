@@ -26,6 +26,7 @@ async fn told_is_done(history: Vec<Operation>, undo: Duration, grace: Option<Dur
         run.apply(&operation).await;
     }
     let options = GarbageOptions {
+        skip_orphans: false,
         dry_run: true,
         grace,
     };
@@ -70,6 +71,7 @@ async fn a_dry_run_foresees_every_phase() {
         let world = super::steps::prepare().await;
         for _ in 0..5 {
             let options = GarbageOptions {
+                skip_orphans: false,
                 dry_run: true,
                 grace,
             };
@@ -97,6 +99,7 @@ async fn a_dry_run_foresees_that_a_deleted_blob_needs_no_promise() {
     assert_eq!(gone.expect("deleted").len(), 1);
     world.blob_delete(&name, &blob).await.expect("deleted");
     let dry = GarbageOptions {
+        skip_orphans: false,
         dry_run: true,
         grace: None,
     };
@@ -112,6 +115,7 @@ async fn a_dry_run_tells_of_what_goes_and_of_what_waits() {
     world.push(&name, &content(1, 300)).await;
     world.advance(LONG);
     let dry = GarbageOptions {
+        skip_orphans: false,
         dry_run: true,
         grace: None,
     };

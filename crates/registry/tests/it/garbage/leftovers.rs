@@ -148,6 +148,7 @@ async fn bytes_that_could_not_be_deleted_stay_in_the_trash() {
         Moment::Before,
     );
     let options = GarbageOptions {
+        skip_orphans: false,
         dry_run: false,
         grace: Some(Duration::ZERO),
     };
@@ -204,4 +205,21 @@ async fn only_one_run_goes_on_at_a_time() {
     running.await.expect("no panic").expect("the first run");
     world.store.heal();
     world.collect().await;
+}
+
+#[tokio::test]
+async fn a_run_that_skips_orphans_leaves_them_to_another() {
+    use landfall_registry::{GarbageOptions, GarbageProgress};
+    let world = World::new().await;
+    orphan(&world, 1).await;
+    world.advance(UPLOADS * 2);
+    let lists = world.store.calls(Operation::List);
+    let options = GarbageOptions {
+        skip_orphans: true,
+        ..GarbageOptions::default()
+    };
+    let run = world.collect_garbage(options, &GarbageProgress::default());
+    assert_eq!(run.await.expect("a run").orphans, 0);
+    assert_eq!(world.store.calls(Operation::List), lists, "it walked");
+    assert_eq!(world.collect().await.orphans, 1);
 }

@@ -271,6 +271,7 @@ impl Run {
     /// Runs the collector.
     pub(crate) async fn collect(&mut self, grace: Option<Duration>) -> GarbageReport {
         let options = GarbageOptions {
+            skip_orphans: false,
             dry_run: false,
             grace,
         };
