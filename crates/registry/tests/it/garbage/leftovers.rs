@@ -218,8 +218,9 @@ async fn a_run_that_skips_orphans_leaves_them_to_another() {
         skip_orphans: true,
         ..GarbageOptions::default()
     };
-    let run = world.collect_garbage(options, &GarbageProgress::default());
-    assert_eq!(run.await.expect("a run").orphans, 0);
+    let progress = GarbageProgress::default();
+    let run = world.collect_garbage(options, &progress).await;
+    assert_eq!(run.expect("a run").orphans, 0);
     assert_eq!(world.store.calls(Operation::List), lists, "it walked");
     assert_eq!(world.collect().await.orphans, 1);
 }
