@@ -6,8 +6,11 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # cargo, where rustup puts it, also under sudo.
 if ! command -v cargo >/dev/null; then
-    cargo_home="$(getent passwd "${SUDO_USER:-$(id -un)}" | cut -d: -f6)/.cargo/bin"
-    [[ -x $cargo_home/cargo ]] && PATH="$PATH:$cargo_home"
+    home="$(getent passwd "${SUDO_USER:-$(id -un)}" | cut -d: -f6)"
+    if [[ -x $home/.cargo/bin/cargo ]]; then
+        PATH="$PATH:$home/.cargo/bin"
+        export CARGO_HOME="${CARGO_HOME:-$home/.cargo}" RUSTUP_HOME="${RUSTUP_HOME:-$home/.rustup}"
+    fi
 fi
 
 # Runs a command as root: as it is, or through sudo.

@@ -34,6 +34,26 @@ impl<'c> ReadTransaction<'c> {
         Ok(found)
     }
 
+    /// The rows of the answer up to the first of which `read` says, with
+    /// `false`, that it is enough. That one is the last of them.
+    pub fn all_while<T, F>(&self, sql: &str, params: &[&dyn ToValue], mut read: F) -> Result<Vec<T>>
+    where
+        F: FnMut(&Row<'_>) -> Result<(T, bool)>,
+    {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        let mut rows = statement.raw_query();
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (value, more) = read(&Row(row))?;
+            found.push(value);
+            if !more {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Hands every row of the answer to `visit`, holding one at a time.
     pub fn each<F>(&self, sql: &str, params: &[&dyn ToValue], mut visit: F) -> Result<()>
     where

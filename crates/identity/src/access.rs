@@ -1,5 +1,7 @@
 //! The one question of every request: may this caller do that to this?
 
+use std::collections::BTreeSet;
+
 use landfall_ids::{AccountId, PrincipalId};
 use landfall_oci::RepositoryName;
 
@@ -135,18 +137,16 @@ impl Identity {
                 })
             }
             "registry" if scope.name == CATALOG => {
-                Box::new(|_| allowed(Action::Pull, Resource::Registry))
+                Box::new(|asked| asked == "*" && allowed(Action::Pull, Resource::Registry))
             }
             "registry" if scope.name == OPERATION => {
-                Box::new(|_| allowed(Action::Administer, Resource::Registry))
+                Box::new(|asked| asked == "*" && allowed(Action::Administer, Resource::Registry))
             }
             _ => return None,
         };
-        let actions: Vec<_> = scope
-            .actions
-            .into_iter()
-            .filter(|asked| may(asked))
-            .collect();
+        // Each once: what a caller repeats would be kept with its token.
+        let asked: BTreeSet<String> = scope.actions.into_iter().collect();
+        let actions: Vec<_> = asked.into_iter().filter(|asked| may(asked)).collect();
         (!actions.is_empty()).then_some(Scope { actions, ..scope })
     }
 }

@@ -110,6 +110,11 @@ fn hash_here(password: &str) -> Result<String, Error> {
 
 /// The PHC string of the password's hash, under a new salt.
 pub(crate) async fn hash(password: Secret) -> Result<String, Error> {
+    if !(1..=LONGEST).contains(&password.reveal().len()) {
+        return Err(Error::Password(format!(
+            "1 to {LONGEST} bytes are expected"
+        )));
+    }
     off_thread(move || hash_here(password.reveal())).await
 }
 
@@ -128,11 +133,17 @@ async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let stopped = |_| Error::Password("the hashing thread stopped".to_owned());
-    let _permit = HASHING
+    let permit = HASHING
         .acquire()
         .await
         .map_err(|_| Error::Password("hashing is closed".to_owned()))?;
-    tokio::task::spawn_blocking(work).await.map_err(stopped)?
+    // The permit goes with the work: a caller that goes away ends its waiting,
+    // and not the hash that is being computed.
+    let hashing = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    hashing.await.map_err(stopped)?
 }
 
 /// A password of 120 random bits, in letters and digits that can't be
@@ -145,4 +156,41 @@ pub(crate) fn made_up() -> Secret {
         .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
         .collect();
     Secret::new(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_caller_that_goes_away_does_not_let_another_hash_start() {
+        let (started, starts) = channel();
+        let mut ends = Vec::new();
+        for _ in 0..2 {
+            let (end, ended) = channel::<()>();
+            ends.push(end);
+            let started = started.clone();
+            let hashing = tokio::spawn(off_thread(move || {
+                started
+                    .send(())
+                    .map_err(|_| Error::Password(String::new()))?;
+                // Until the test drops the other end.
+                let _ = ended.recv();
+                Ok(())
+            }));
+            starts.recv().expect("the hash started");
+            hashing.abort();
+            assert!(hashing.await.is_err(), "its caller is gone");
+        }
+        assert_eq!(HASHING.available_permits(), 0, "two hashes are going on");
+        drop(ends);
+        HASHING
+            .acquire_many(2)
+            .await
+            .expect("both have ended")
+            .forget();
+        HASHING.add_permits(2);
+    }
 }

@@ -1,6 +1,7 @@
 //! `landfall serve`: puts the services together and runs them.
 
 use std::{
+    env::VarError,
     fs::{self, DirBuilder, File},
     io,
     os::unix::fs::DirBuilderExt,
@@ -57,10 +58,13 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     let identity = open_identity(&config, &database, &clock, &registry)?;
     let metrics = Metrics::install().context("metrics can't be counted")?;
 
+    // A reload of the certificate, where there is one. Else it means nothing,
+    // and must not end the process.
+    let hangups = signal(SignalKind::hangup())?;
     let tls = match (&config.server.tls_certificate, &config.server.tls_key) {
         (Some(certificate), Some(key)) => {
             let tls = Tls::load(certificate, key)?;
-            tls.reload_on_hangup()?;
+            tls.reload_on(hangups);
             Some(tls)
         }
         _ => None,
@@ -80,8 +84,10 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
         .clone()
         .unwrap_or_else(|| format!("{scheme}://{}", listener.local_addr()));
 
-    let password = std::env::var(ADMIN_PASSWORD).ok().map(Secret::new);
-    let first = identity.first_start(password).await?;
+    let stop = stop_signal()?;
+    let scratch = scratch(&config)?;
+    // Last of what can fail: a password that is made up is told once.
+    let first = identity.first_start(given_password()?).await?;
     let server = Arc::new(Server::new(
         Arc::clone(&registry),
         identity,
@@ -90,7 +96,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
         metrics.clone(),
         landfall_server::Settings {
             external_url,
-            scratch: scratch(&config)?,
+            scratch,
         },
     ));
     if let Some(interval) = config.gc.interval {
@@ -98,7 +104,6 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
         tokio::spawn(async move { collecting.collect_garbage_regularly(interval).await });
     }
     let service = Observe::new(metrics, landfall_server::router(server));
-    let stop = stop_signal()?;
     greet(&first, &url, &config);
     let drained = listener.serve(service, stop).await;
     if drained.cut_off > 0 {
@@ -108,9 +113,20 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     Ok(())
 }
 
+/// The administrator's password, if whoever starts the server says one. As for
+/// every setting, an empty variable counts as not set.
+fn given_password() -> Result<Option<Secret>> {
+    match std::env::var(ADMIN_PASSWORD) {
+        Ok(password) if password.is_empty() => Ok(None),
+        Ok(password) => Ok(Some(Secret::new(password))),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => bail!("`{ADMIN_PASSWORD}` is not UTF-8"),
+    }
+}
+
 /// Makes a directory that nobody else reads, and what is missing above it, all
 /// of it durably: what is in a directory is worth as much as its own name.
-fn create_private(path: &Path) -> io::Result<()> {
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

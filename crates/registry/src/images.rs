@@ -14,6 +14,10 @@ use crate::{
 const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
 /// Nodes of a tree, and its depth, at the most.
 const LARGEST_TREE: usize = 1000;
+/// Bytes of the manifests of a tree, at the most.
+const LARGEST_TREE_BYTES: usize = 16 * 1024 * 1024;
+/// Steps of a history, at the most.
+const LONGEST_HISTORY: usize = 10_000;
 const DEEPEST_TREE: usize = 32;
 
 /// An image with what hangs on it.
@@ -97,6 +101,7 @@ impl Registry {
                     tx,
                     name: &name,
                     nodes: 0,
+                    bytes: 0,
                     depth: 0,
                 };
                 tree.node(root.ok_or_else(unknown)?, None)?
@@ -131,6 +136,11 @@ impl Registry {
         let config: Config = serde_json::from_slice(&text).map_err(|error| {
             Error::ManifestInvalid(format!("the configuration can't be read: {error}"))
         })?;
+        if config.history.len() > LONGEST_HISTORY {
+            return Err(Error::ManifestInvalid(format!(
+                "the configuration tells of more than {LONGEST_HISTORY} steps"
+            )));
+        }
         let mut layers = manifest.layers.into_iter();
         let steps = config.history.into_iter().map(|step| HistoryEntry {
             layer: if step.empty_layer {
@@ -194,12 +204,14 @@ struct Tree<'a> {
     tx: &'a landfall_database::ReadTransaction<'a>,
     name: &'a RepositoryName,
     nodes: usize,
+    /// Bytes of the manifests that were read.
+    bytes: usize,
     depth: usize,
 }
 
 impl Tree<'_> {
-    /// The node of a manifest; `None` for one that is hidden, one too many or
-    /// too deep. A digest can't contain itself, so the walk ends.
+    /// The node of a manifest; `None` for one that is hidden, one too many, one
+    /// too large or one too deep. A digest can't contain itself, so the walk ends.
     fn node(&mut self, id: ManifestId, platform: Option<Platform>) -> Result<Option<ImageNode>> {
         self.nodes += 1;
         if self.nodes > LARGEST_TREE {
@@ -211,22 +223,20 @@ impl Tree<'_> {
         let Some(stored) = manifests::manifest_load(self.tx, id)? else {
             return Ok(None);
         };
+        self.bytes += stored.content.len();
+        if self.bytes > LARGEST_TREE_BYTES {
+            return Ok(None);
+        }
         let manifest = read(&stored.content)?;
         let mut children = Vec::new();
         for child in manifest.required_manifests() {
             children.extend(self.named(&child.digest, child.platform.clone())?);
         }
         let mut referrers = Vec::new();
-        let found = manifests::manifest_referrers(
-            self.tx,
-            self.name,
-            &stored.digest,
-            None,
-            "",
-            LARGEST_TREE,
-        )?;
+        let found =
+            manifests::manifest_referrer_digests(self.tx, self.name, &stored.digest, LARGEST_TREE)?;
         for referrer in found {
-            referrers.extend(self.named(&referrer.digest, None)?);
+            referrers.extend(self.named(&referrer, None)?);
         }
         Ok(Some(ImageNode {
             image,

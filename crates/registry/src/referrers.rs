@@ -27,29 +27,27 @@ impl Registry {
             .database
             .read_long(move |tx| {
                 let kind = artifact_type.as_deref();
-                manifests::manifest_referrers(tx, &name, &subject, kind, &last, limit + 1)
+                let most = (limit + 1, PAGE_BYTES);
+                manifests::manifest_referrers(tx, &name, &subject, kind, &last, most)
             })
             .await?;
         let mut page = Page::cut(found, limit);
-        let mut bytes = 0;
-        let fitting = page.entries.iter().take_while(|referrer| {
-            bytes += size(referrer);
-            bytes <= PAGE_BYTES
-        });
-        // At least one, or a page would never end.
-        let fitting = fitting.count().max(1);
-        if fitting < page.entries.len() {
-            page.entries.truncate(fitting);
+        // The last one may have come to see that it does not fit. But at least
+        // one is in a page, or the pages would never end.
+        if page.entries.len() > 1 && bytes(&page.entries) > PAGE_BYTES {
+            page.entries.pop();
             page.more = true;
         }
         Ok(page)
     }
 }
 
-fn size(referrer: &Referrer) -> usize {
-    let annotations = referrer
-        .annotations
-        .iter()
-        .map(|(key, value)| key.len() + value.len() + 8);
-    256 + annotations.sum::<usize>()
+/// What the annotations take as they are stored.
+fn bytes(referrers: &[Referrer]) -> usize {
+    let sizes = referrers.iter().map(|referrer| {
+        let annotations = &referrer.annotations;
+        let text = serde_json::to_string(annotations).map_or(0, |text| text.len());
+        256 + if annotations.is_empty() { 0 } else { text }
+    });
+    sizes.sum()
 }

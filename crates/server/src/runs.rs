@@ -128,7 +128,7 @@ impl Runs {
 
     /// Runs the collector at each interval, from one interval after the start
     /// on. Does not end.
-    pub(crate) async fn collect_regularly(&self, interval: Duration) {
+    pub(crate) async fn collect_regularly(self: &Arc<Self>, interval: Duration) {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first tick comes at once; a start is no time to work.
@@ -145,13 +145,16 @@ impl Runs {
                 ..GarbageOptions::default()
             };
             if let Ok(run) = begin(&self.garbage, Run::new(options, now)) {
-                self.collect(&run).await;
+                // As a task, so that a bug in one run is not the end of all.
+                let runs = Arc::clone(self);
+                let _ = tokio::spawn(async move { runs.collect(&run).await }).await;
                 swept = if due { Some(now) } else { swept };
             }
         }
     }
 
     async fn collect(&self, run: &GarbageRun) {
+        let _begun = run.begun(&*self.clock);
         let collected = self
             .registry
             .collect_garbage(run.options, &run.progress)

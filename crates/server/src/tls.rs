@@ -20,10 +20,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use tokio::{
-    net::TcpStream,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::{net::TcpStream, signal::unix::Signal};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{error, info};
 
@@ -58,9 +55,6 @@ pub enum TlsError {
     /// The TLS settings were refused.
     #[error("can't set up TLS")]
     Setup(#[source] rustls::Error),
-    /// The handler of the hangup signal can't be installed.
-    #[error("can't watch for the hangup signal")]
-    Signal(#[source] io::Error),
 }
 
 /// A certificate with its key, and the TLS settings around it. Clones share
@@ -121,13 +115,11 @@ impl Tls {
         Ok(())
     }
 
-    /// Reloads at each SIGHUP, as long as the runtime lives. From here on the
-    /// signal does not end the process.
-    pub fn reload_on_hangup(&self) -> Result<(), TlsError> {
-        let mut hangups = signal(SignalKind::hangup()).map_err(TlsError::Signal)?;
+    /// Reloads at each of these signals, as long as the runtime lives.
+    pub fn reload_on(&self, mut signals: Signal) {
         let tls = self.clone();
         tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
+            while signals.recv().await.is_some() {
                 match tls.reload() {
                     Ok(()) => info!("TLS certificate reloaded"),
                     Err(reason) => error!(
@@ -137,7 +129,6 @@ impl Tls {
                 }
             }
         });
-        Ok(())
     }
 
     pub(crate) async fn accept(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {

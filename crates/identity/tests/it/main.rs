@@ -7,7 +7,8 @@ use std::{sync::Arc, time::Duration};
 use landfall_clock::{ManualClock, Timestamp};
 use landfall_database::Database;
 use landfall_identity::{
-    Action, Caller, Error, FirstStart, Identity, MIGRATIONS, Refusal, Resource, Secret, Settings,
+    Action, Caller, Error, FirstStart, Identity, MIGRATIONS, Refusal, Resource, ScopeLimit, Secret,
+    Settings,
 };
 use landfall_ids::StoreId;
 
@@ -273,4 +274,36 @@ async fn tokens_of_another_store_and_forged_ones_are_refused() {
             "{token} was taken"
         );
     }
+}
+
+#[tokio::test]
+async fn what_is_repeated_in_a_scope_or_unknown_is_not_in_the_token() {
+    let world = World::new().await;
+    let identity = world.identity(true);
+    let asked = scopes(&[
+        &format!("repository:acme/web:{}", "pull,".repeat(200)),
+        "registry:catalog:*,anything",
+    ]);
+    let token = identity
+        .token_issue(&Caller::ANONYMOUS, asked)
+        .expect("token");
+    let caller = identity
+        .caller_by_token(token.token.reveal())
+        .await
+        .expect("verifies");
+    let expected = scopes(&["repository:acme/web:pull", "registry:catalog:*"]);
+    assert_eq!(caller.scope, ScopeLimit::Only(expected));
+}
+
+#[tokio::test]
+async fn a_password_that_could_never_log_in_is_refused_at_once() {
+    let world = World::new().await;
+    let identity = world.identity(false);
+    let long = Secret::new("x".repeat(1025));
+    assert!(matches!(
+        identity.first_start(Some(long)).await,
+        Err(Error::Password(_))
+    ));
+    let none = identity.first_start(Some(Secret::new(""))).await;
+    assert!(matches!(none, Err(Error::Password(_))));
 }

@@ -1,9 +1,10 @@
 //! `landfall restore`: on the server's machine, while the server is stopped.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Read},
-    path::Path,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -23,7 +24,7 @@ const LONGEST_DESCRIPTION: u64 = 64 * 1024;
 
 pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> Result<()> {
     let DatabaseUrl::Sqlite(database) = &config.database.url;
-    fs::create_dir_all(&config.data)
+    serve::create_private(&config.data)
         .with_context(|| format!("`{}` can't be made", config.data.display()))?;
     let _lock = DataLock::take(&config.data)?;
     if database.exists() && !force {
@@ -33,20 +34,16 @@ pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> 
         );
     }
     let restored = database.with_extension("restoring");
+    remove(&restored);
     let unpacked = unpack(file, &restored)
         .with_context(|| format!("`{}` is no whole backup", file.display()))
         .and_then(|description| {
             serve::check_database(&restored).context("the backup can't be used")?;
             Ok(description)
         });
-    let description = unpacked.inspect_err(|_| {
-        // It may be gone, or never have been there.
-        let _ = fs::remove_file(&restored);
-    })?;
+    let description = unpacked.inspect_err(|_| remove(&restored))?;
     let directory = database.parent().unwrap_or(Path::new("."));
-    if database.exists() {
-        set_aside(database)?;
-    }
+    set_aside(database)?;
     fs::rename(&restored, database)?;
     File::open(directory)?.sync_all()?;
     let Description { store, created, .. } = description;
@@ -60,19 +57,32 @@ pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> 
     Ok(())
 }
 
-/// Keeps a database, with its write-ahead log, under a name that tells when
-/// it was replaced.
+/// The files of a database, the log first. A log that is left alone would be
+/// played into the next database of its name, whatever that is.
+const PARTS: [&str; 3] = ["-wal", "-shm", ""];
+
+fn part(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Removes what an earlier attempt has left.
+fn remove(database: &Path) {
+    for suffix in PARTS {
+        // It may be gone, or never have been there.
+        let _ = fs::remove_file(part(database, suffix));
+    }
+}
+
+/// Keeps what there is of a database under names that tell when it was
+/// replaced.
 fn set_aside(database: &Path) -> Result<()> {
     let now = SystemClock.now().unix_seconds();
-    let name = |suffix: &str| {
-        let mut name = database.as_os_str().to_owned();
-        name.push(suffix);
-        name
-    };
-    for part in ["", "-wal", "-shm"] {
-        let old = name(part);
-        if Path::new(&old).exists() {
-            fs::rename(&old, name(&format!(".replaced-{now}{part}")))?;
+    for suffix in PARTS {
+        let old = part(database, suffix);
+        if old.exists() {
+            fs::rename(&old, part(database, &format!(".replaced-{now}{suffix}")))?;
         }
     }
     Ok(())
@@ -106,7 +116,12 @@ fn unpack(file: &Path, to: &Path) -> Result<Description> {
         } else if path == Path::new(METADATA) {
             let description = description.context("the description is missing")?;
             let size = entry.size();
-            let mut file = File::create(to)?;
+            // It holds the hashes of passwords.
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(to)?;
             let copied = io::copy(&mut entry, &mut file)?;
             ensure!(copied == size, "it breaks off");
             file.sync_all()?;

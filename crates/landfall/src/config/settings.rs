@@ -227,7 +227,8 @@ settings! {
         /// image that needs it. A push must not take longer from its first
         /// blob to its manifest.
         promise: Timeout = Is("1h");
-        /// How long a deleted image or a moved tag can be brought back.
+        /// How long a deleted image keeps its layers: pushed again in that time, it
+        /// needs no upload.
         undo_window: Span = Is("24h");
         /// How long an upload that was begun may take.
         upload_lifetime: Timeout = Is("24h");

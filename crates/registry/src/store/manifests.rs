@@ -181,16 +181,35 @@ pub(crate) fn manifest_needs_blob(
     )
 }
 
-/// Manifests whose subject is `subject`, after `last`, in digest order.
+/// The digests of the manifests whose subject is `subject`, in order.
+pub(crate) fn manifest_referrer_digests(
+    tx: &ReadTransaction<'_>,
+    name: &RepositoryName,
+    subject: &Digest,
+    limit: usize,
+) -> Result<Vec<Digest>> {
+    tx.all(
+        "select m.digest from repository r join manifest m on m.repository = r.id
+         where r.name = ?1 and r.deleted is null and m.subject = ?2 and m.deleted is null
+         order by m.digest limit ?3",
+        params![name.as_str(), subject.to_string(), limit],
+        |row| parsed(row, 0),
+    )
+}
+
+/// Manifests whose subject is `subject`, after `last`, in digest order. Stops
+/// where their annotations come to more than `bytes`; then the last one is the
+/// first that did not fit.
 pub(crate) fn manifest_referrers(
     tx: &ReadTransaction<'_>,
     name: &RepositoryName,
     subject: &Digest,
     artifact_type: Option<&str>,
     last: &str,
-    limit: usize,
+    (limit, bytes): (usize, usize),
 ) -> Result<Vec<Referrer>> {
-    tx.all(
+    let mut taken = 0;
+    tx.all_while(
         "select m.digest, m.media_type, m.size, m.artifact_type, m.annotations
          from repository r join manifest m on m.repository = r.id
          where r.name = ?1 and r.deleted is null and m.subject = ?2 and m.deleted is null
@@ -205,13 +224,16 @@ pub(crate) fn manifest_referrers(
         ],
         |row| {
             let annotations: Option<String> = row.get(4)?;
-            Ok(Referrer {
+            taken += 256 + annotations.as_ref().map_or(0, String::len);
+            let more = taken <= bytes;
+            let referrer = Referrer {
                 digest: parsed(row, 0)?,
                 media_type: parsed(row, 1)?,
                 size: row.get(2)?,
                 artifact_type: row.get(3)?,
                 annotations: read_annotations(annotations),
-            })
+            };
+            Ok((referrer, more))
         },
     )
 }

@@ -97,7 +97,15 @@ async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response,
     let (parts, body) = request.into_parts();
     let caller = match auth::caller(&server.identity, &parts.headers).await {
         Ok(caller) => caller,
-        Err(rejection) => return Err(OciError::rejected(&server, &parts, None, &rejection)),
+        Err(rejection) => {
+            let scope = scope_of(&parts);
+            return Err(OciError::rejected(
+                &server,
+                &parts,
+                scope.as_deref(),
+                &rejection,
+            ));
+        }
     };
     let route = Route::parse(&parts.method, parts.uri.path())?;
     let method = parts.method.clone();
@@ -129,6 +137,27 @@ async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response,
         (Route::Upload(name, id), Method::PUT) => uploads::finish(call, name, id, body).await,
         (Route::Upload(name, id), Method::DELETE) => uploads::cancel(call, name, id).await,
         (route, _) => Err(OciError::method_not_allowed(route.methods())),
+    }
+}
+
+/// The scope that would be enough for a request, if its path is one of the API.
+/// A client whose token has ended asks for the next one with it.
+fn scope_of(parts: &Parts) -> Option<String> {
+    let route = Route::parse(&parts.method, parts.uri.path()).ok()?;
+    let action = match parts.method {
+        Method::GET | Method::HEAD if !matches!(route, Route::Upload(..)) => Action::Pull,
+        Method::DELETE if !matches!(route, Route::Upload(..)) => Action::Delete,
+        _ => Action::Push,
+    };
+    match &route {
+        Route::Base => None,
+        Route::Catalog => Some(auth::scope_for(Action::Pull, Resource::Registry)),
+        Route::Tags(name)
+        | Route::Manifest(name, _)
+        | Route::Blob(name, _)
+        | Route::Uploads(name)
+        | Route::Upload(name, _)
+        | Route::Referrers(name, _) => Some(auth::scope_for(action, Resource::Repository(name))),
     }
 }
 

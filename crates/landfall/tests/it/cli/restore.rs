@@ -202,3 +202,33 @@ async fn a_backup_of_a_newer_landfall_is_refused_with_the_way_out() {
     let same = redescribe(&saved, |_| ());
     restore(&fresh, &same, &[]).ok();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_left_alone_is_not_played_into_the_restored_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let saved = saved().await;
+    let database = saved.data.join("landfall.db");
+    // As after a crash, when somebody has moved the database out of the way.
+    fs::remove_file(&database).expect("removed");
+    fs::write(
+        saved.data.join("landfall.db-wal"),
+        b"frames of another database",
+    )
+    .expect("log");
+    assert_eq!(restore(&saved.data, &saved.file, &[]).code, 0);
+    assert!(!saved.data.join("landfall.db-wal").exists());
+    let mode = fs::metadata(&database)
+        .expect("restored")
+        .permissions()
+        .mode();
+    assert_eq!(
+        mode & 0o777,
+        0o600,
+        "others may read the hashes of passwords"
+    );
+    let server = Server::start(&saved.data);
+    let session = Session::of(&server);
+    session
+        .assert_pulls("acme/web", "v1", &Image::new(1, 2))
+        .await;
+}
