@@ -241,3 +241,44 @@ async fn a_refusal_does_not_tell_what_exists() {
         assert_eq!(other, first);
     }
 }
+
+#[tokio::test]
+async fn a_client_whose_token_is_no_good_knows_what_to_ask_for() {
+    let world = World::start();
+    for (method, path, scope) in [
+        (
+            Method::GET,
+            "/v2/acme/web/manifests/v1",
+            "repository:acme/web:pull",
+        ),
+        (
+            Method::PUT,
+            "/v2/acme/web/manifests/v1",
+            "repository:acme/web:pull,push",
+        ),
+        (
+            Method::DELETE,
+            "/v2/acme/web/manifests/v1",
+            "repository:acme/web:delete",
+        ),
+        (
+            Method::POST,
+            "/v2/acme/web/blobs/uploads/",
+            "repository:acme/web:pull,push",
+        ),
+        (Method::GET, "/v2/_catalog", "registry:catalog:*"),
+    ] {
+        let request = world
+            .session
+            .anonymous(method, path)
+            .bearer_auth("an.ended.token");
+        let answer = request.send().await.expect("answer");
+        assert_eq!(answer.status(), 401, "{path}");
+        let challenge = answer.headers()["www-authenticate"].to_str().expect("text");
+        assert!(
+            challenge.contains(&format!("scope=\"{scope}\"")),
+            "{challenge}"
+        );
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    }
+}
