@@ -7,6 +7,7 @@ use axum::{
     http::request::Parts,
 };
 use landfall_identity::{Action, Caller, Refusal, Resource};
+use landfall_ids::AccountId;
 use landfall_oci::{Reference, RepositoryName};
 use serde::de::DeserializeOwned;
 
@@ -74,6 +75,18 @@ impl Call {
     fn rejected(&self, scope: Option<&str>, rejection: &Rejection) -> Problem {
         let challenge = auth::challenge(&self.server, &self.base_url, scope, rejection);
         Problem::rejected(rejection, challenge)
+    }
+
+    /// The account that owns the repository, made if it is not there. The
+    /// caller may push, or it would not come here.
+    pub(super) async fn account(&self, name: &RepositoryName) -> Result<AccountId, Problem> {
+        let account = self.server.identity.account_ensure(name).await;
+        account.map_err(|error| match error {
+            landfall_identity::Error::Database(error) => {
+                landfall_registry::Error::Database(error).into()
+            }
+            error => Problem::rejected(&auth::Rejection::Failed(error), None),
+        })
     }
 
     pub(super) fn may_pull(&self, name: &RepositoryName) -> bool {

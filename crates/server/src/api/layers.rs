@@ -77,12 +77,7 @@ pub(super) async fn check(
     }
     let digests: Result<Vec<Digest>, _> = asked.digests.iter().map(|text| text.parse()).collect();
     let digests = digests.map_err(|error| Problem::invalid(&error))?;
-    let account = call
-        .server
-        .identity
-        .account_ensure(&name)
-        .await
-        .map_err(|error| Problem::rejected(&crate::auth::Rejection::Failed(error), None))?;
+    let account = call.account(&name).await?;
     let registry = &call.server.registry;
     let states = registry
         .layers_check(&name, account, &digests, |from| call.may_pull(from))

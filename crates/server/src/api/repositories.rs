@@ -108,12 +108,7 @@ pub(super) async fn create(
     let new: NewRepository = content.read().await?;
     let name = repository(&new.name)?;
     call.allow(Action::Push, &name)?;
-    let account = call
-        .server
-        .identity
-        .account_ensure(&name)
-        .await
-        .map_err(|error| Problem::rejected(&crate::auth::Rejection::Failed(error), None))?;
+    let account = call.account(&name).await?;
     let made = call
         .server
         .registry

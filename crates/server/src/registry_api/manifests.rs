@@ -54,15 +54,7 @@ pub(super) async fn put(
     call.allow(Action::Push, &name)?;
     let target = target(&call, reference)?;
     let content = read(body, call.server.registry.settings().max_manifest_size).await?;
-    let account = call
-        .server
-        .identity
-        .account_ensure(&name)
-        .await
-        .map_err(|error| {
-            let rejection = crate::auth::Rejection::Failed(error);
-            OciError::rejected(&call.server, &call.parts, None, &rejection)
-        })?;
+    let account = call.account(&name).await?;
     let tags = target.tags.clone();
     let content_type = call.header(header::CONTENT_TYPE);
     let pushed = call

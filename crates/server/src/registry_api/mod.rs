@@ -24,6 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use landfall_identity::{Action, Caller, Resource};
+use landfall_ids::AccountId;
 use landfall_oci::RepositoryName;
 use tracing::Instrument;
 
@@ -48,6 +49,21 @@ impl Call {
         auth::authorize(&self.server, &self.caller, action, resource).map_err(|rejection| {
             let scope = auth::scope_for(action, resource);
             OciError::rejected(&self.server, &self.parts, Some(&scope), &rejection)
+        })
+    }
+
+    /// The account that owns the repository, made if it is not there. The
+    /// caller may push, or it would not come here.
+    async fn account(&self, name: &RepositoryName) -> Result<AccountId, OciError> {
+        let account = self.server.identity.account_ensure(name).await;
+        account.map_err(|error| match error {
+            landfall_identity::Error::Database(error) => {
+                landfall_registry::Error::Database(error).into()
+            }
+            error => {
+                let rejection = auth::Rejection::Failed(error);
+                OciError::rejected(&self.server, &self.parts, None, &rejection)
+            }
         })
     }
 

@@ -22,15 +22,7 @@ pub(super) async fn start(
 ) -> Result<Response, OciError> {
     call.allow(Action::Push, &name)?;
     let query = call.query();
-    let account = call
-        .server
-        .identity
-        .account_ensure(&name)
-        .await
-        .map_err(|error| {
-            let rejection = crate::auth::Rejection::Failed(error);
-            OciError::rejected(&call.server, &call.parts, None, &rejection)
-        })?;
+    let account = call.account(&name).await?;
     // A mount that does not work out falls back to an upload.
     if let Some(text) = query.get("mount") {
         let digest = route::digest(text)?;
