@@ -67,3 +67,33 @@ async fn a_server_without_a_certificate_goes_on_when_a_terminal_hangs_up() {
     assert_eq!(alive.expect("answer").status(), StatusCode::OK);
     assert!(server.stop(), "the server did not end well");
 }
+
+#[test]
+fn a_command_trusts_a_certificate_by_the_authority_that_it_is_given() {
+    let directory = tempfile::tempdir().expect("scratch directory");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
+    let [certificate, key] = ["tls.crt", "tls.key"].map(|name| directory.path().join(name));
+    std::fs::write(&certificate, made.cert.pem()).expect("certificate");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("key");
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let options = Options::default()
+        .set("LANDFALL_SERVER_TLS_CERTIFICATE", &certificate)
+        .set("LANDFALL_SERVER_TLS_KEY", &key);
+    let server = Server::start_with(&directory.path().join("data"), &options);
+    assert!(server.url.starts_with("https://"), "{}", server.url);
+    let refused = server.landfall(["repo", "list"]);
+    let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(error.contains("`--ca-certificate`"), "{error}");
+    let listed = server.landfall([
+        "repo",
+        "list",
+        "--ca-certificate",
+        &certificate,
+        "-o",
+        "json",
+    ]);
+    let error = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert_eq!(listed.status.code(), Some(0), "{error}");
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]");
+}

@@ -140,7 +140,7 @@ async fn heads_that_are_too_large_or_none_are_refused() {
         let answered = status(&victim, "/healthz", &[line]);
         assert!([200, 400].contains(&answered), "{line}: {answered}");
     }
-    let garbage: [&[u8]; 8] = [
+    let garbage: [&[u8]; 9] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\0\0\0\0\0\0\0\0",
         b"GET\r\n\r\n",
@@ -149,6 +149,7 @@ async fn heads_that_are_too_large_or_none_are_refused() {
         b"GET /healthz HTTP/1.1\r\nHost : a\r\n\r\n",
         b"GET /healthz HTTP/1.1\r\n folded: a\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense nonsense nonsense",
+        b"\r\n\r\n\r\n\r\nGET /nowhere HTTP/1.1\nHost: a\n\n",
     ];
     for bytes in garbage {
         let mut raw = super::raw::Raw::open(&victim.server);
