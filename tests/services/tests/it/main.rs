@@ -1,0 +1,4 @@
+//! Tests of the services that tests use.
+#![forbid(unsafe_code)]
+
+mod postgres;
