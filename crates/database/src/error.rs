@@ -17,9 +17,26 @@ pub enum Error {
     /// The disk does not take writes. Nothing was changed.
     #[error("the metadata database can't be written; check the disk and its mount")]
     ReadOnly,
-    /// The disk failed, or the file is damaged.
+    /// The disk failed, the file is damaged, or the server refuses a statement.
     #[error("the metadata database failed")]
-    Failed(#[source] rusqlite::Error),
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server can't be reached now. Nothing was changed.
+    #[error("the metadata database can't be reached ({0}); check that it runs, and try again")]
+    Unavailable(String),
+    /// The connection broke while a change was being kept: it may be there, or
+    /// not. Who repeats the work looks first.
+    #[error(
+        "the connection to the metadata database broke in the middle of a commit, and it is not \
+         known whether it was kept; look, and try again"
+    )]
+    Unknown,
+    /// Others were in the way, again and again. Nothing was changed.
+    #[error("too many changes at once are in each other's way; try again")]
+    Busy,
+    /// The database is not one that can be used: its address, its rights, its
+    /// version or its settings are wrong.
+    #[error("{0}")]
+    Refused(String),
     /// A column holds a value that its reader does not expect.
     #[error("column {column} holds {found} where {expected} is expected")]
     Column {
@@ -51,7 +68,28 @@ pub enum Error {
 impl Error {
     /// Whether the same work may succeed later without a person's doing.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Full | Self::ReadOnly | Self::Failed(_))
+        matches!(
+            self,
+            Self::Full
+                | Self::ReadOnly
+                | Self::Failed(_)
+                | Self::Unavailable(_)
+                | Self::Unknown
+                | Self::Busy
+        )
+    }
+
+    /// The same failure once more, for another who waits for the same.
+    pub(crate) fn repeated(&self) -> Self {
+        match self {
+            Self::Unavailable(reason) => Self::Unavailable(reason.clone()),
+            Self::Refused(reason) => Self::Refused(reason.clone()),
+            Self::Full => Self::Full,
+            Self::ReadOnly => Self::ReadOnly,
+            Self::Busy => Self::Busy,
+            Self::Stopped => Self::Stopped,
+            other => Self::Failed(other.to_string().into()),
+        }
     }
 }
 
@@ -65,7 +103,7 @@ impl From<rusqlite::Error> for Error {
             }
             Some((_, rusqlite::ErrorCode::DiskFull)) => Self::Full,
             Some((_, rusqlite::ErrorCode::ReadOnly)) => Self::ReadOnly,
-            _ => Self::Failed(error),
+            _ => Self::Failed(Box::new(error)),
         }
     }
 }

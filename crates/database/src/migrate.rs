@@ -22,7 +22,9 @@ pub struct MigrationSet {
 }
 
 /// Runs what is missing, in the caller's transaction: all of it or nothing.
+/// Of several servers that start at once, one migrates and the others wait.
 pub(crate) fn run(tx: &WriteTransaction<'_>, sets: &[MigrationSet]) -> Result<()> {
+    tx.lock_exclusive("migrations")?;
     tx.execute_script(
         "create table if not exists schema_migration(
            domain TEXT not null, version BIGINT not null, name TEXT not null,

@@ -4,8 +4,6 @@ use landfall_clock::Timestamp;
 use landfall_ids::{Id, Kind};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
-use crate::{Error, Result};
-
 /// A value as the database stores it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value<'a> {
@@ -30,10 +28,29 @@ impl rusqlite::ToSql for Value<'_> {
     }
 }
 
+/// The kind of a value, known also where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ValueKind {
+    /// `BIGINT`.
+    Integer,
+    /// `TEXT`.
+    Text,
+    /// `BYTEA`.
+    Bytes,
+}
+
+/// A type whose values are of one kind.
+pub trait HasKind {
+    /// The kind of column that takes them.
+    const KIND: ValueKind;
+}
+
 /// Something that can be a parameter of a statement.
 pub trait ToValue {
     /// The value to bind.
     fn to_value(&self) -> Value<'_>;
+    /// The kind of the value, also of one that is not there.
+    fn kind(&self) -> ValueKind;
 }
 
 /// Something that can be read from a column.
@@ -44,12 +61,25 @@ pub trait FromValue: Sized {
     fn from_value(value: Value<'_>) -> Option<Self>;
 }
 
+macro_rules! has_kind {
+    ($($type:ty: $kind:ident),+) => {$(
+        impl HasKind for $type {
+            const KIND: ValueKind = ValueKind::$kind;
+        }
+    )+};
+}
+has_kind!(bool: Integer, Timestamp: Integer, str: Text, String: Text, [u8]: Bytes, Vec<u8>: Bytes);
+
 macro_rules! integers {
     ($($number:ty),+) => {$(
+        has_kind!($number: Integer);
         impl ToValue for $number {
             fn to_value(&self) -> Value<'_> {
                 // Sizes and counts; none comes near 2^63.
                 Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+            fn kind(&self) -> ValueKind {
+                Self::KIND
             }
         }
         impl FromValue for $number {
@@ -69,6 +99,9 @@ impl ToValue for bool {
     fn to_value(&self) -> Value<'_> {
         Value::Integer(i64::from(*self))
     }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
+    }
 }
 impl FromValue for bool {
     const EXPECTED: &'static str = "0 or 1";
@@ -85,6 +118,9 @@ impl ToValue for Timestamp {
     fn to_value(&self) -> Value<'_> {
         Value::Integer(self.unix_micros())
     }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
+    }
 }
 impl FromValue for Timestamp {
     const EXPECTED: &'static str = "an instant";
@@ -97,10 +133,16 @@ impl ToValue for str {
     fn to_value(&self) -> Value<'_> {
         Value::Text(self)
     }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
+    }
 }
 impl ToValue for String {
     fn to_value(&self) -> Value<'_> {
         Value::Text(self)
+    }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
     }
 }
 impl FromValue for String {
@@ -117,10 +159,16 @@ impl ToValue for [u8] {
     fn to_value(&self) -> Value<'_> {
         Value::Bytes(self)
     }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
+    }
 }
 impl ToValue for Vec<u8> {
     fn to_value(&self) -> Value<'_> {
         Value::Bytes(self)
+    }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
     }
 }
 impl FromValue for Vec<u8> {
@@ -133,9 +181,15 @@ impl FromValue for Vec<u8> {
     }
 }
 
+impl<K: Kind> HasKind for Id<K> {
+    const KIND: ValueKind = ValueKind::Bytes;
+}
 impl<K: Kind> ToValue for Id<K> {
     fn to_value(&self) -> Value<'_> {
         Value::Bytes(self.as_bytes())
+    }
+    fn kind(&self) -> ValueKind {
+        Self::KIND
     }
 }
 impl<K: Kind> FromValue for Id<K> {
@@ -148,14 +202,23 @@ impl<K: Kind> FromValue for Id<K> {
     }
 }
 
+impl<T: HasKind + ?Sized> HasKind for &T {
+    const KIND: ValueKind = T::KIND;
+}
 impl<T: ToValue + ?Sized> ToValue for &T {
     fn to_value(&self) -> Value<'_> {
         (**self).to_value()
     }
+    fn kind(&self) -> ValueKind {
+        (**self).kind()
+    }
 }
-impl<T: ToValue> ToValue for Option<T> {
+impl<T: ToValue + HasKind> ToValue for Option<T> {
     fn to_value(&self) -> Value<'_> {
         self.as_ref().map_or(Value::Null, ToValue::to_value)
+    }
+    fn kind(&self) -> ValueKind {
+        T::KIND
     }
 }
 impl<T: FromValue> FromValue for Option<T> {
@@ -182,30 +245,4 @@ pub fn placeholders(first: usize, count: usize) -> String {
         .map(|place| format!("?{place}"))
         .collect();
     places.join(", ")
-}
-
-/// One row of an answer.
-pub struct Row<'a>(pub(crate) &'a rusqlite::Row<'a>);
-
-impl Row<'_> {
-    /// The value of a column, counted from 0.
-    pub fn get<T: FromValue>(&self, column: usize) -> Result<T> {
-        let stored = self.0.get_ref(column)?;
-        let wrong = |found: String| Error::Column {
-            column,
-            expected: T::EXPECTED,
-            found,
-        };
-        let value = match stored {
-            ValueRef::Null => Value::Null,
-            ValueRef::Integer(number) => Value::Integer(number),
-            ValueRef::Blob(bytes) => Value::Bytes(bytes),
-            ValueRef::Text(text) => match std::str::from_utf8(text) {
-                Ok(text) => Value::Text(text),
-                Err(_) => return Err(wrong("a text that is not UTF-8".to_owned())),
-            },
-            ValueRef::Real(number) => return Err(wrong(format!("the number {number}"))),
-        };
-        T::from_value(value).ok_or_else(|| wrong(format!("{:?}", stored.data_type())))
-    }
 }

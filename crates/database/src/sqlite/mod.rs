@@ -6,9 +6,9 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use crate::{Error, ReadTransaction, Result, WriteTransaction};
+use crate::{Error, ReadTransaction, Result, Row, ToValue, WriteTransaction};
 
 pub(crate) use writer::Urgency;
 
@@ -79,6 +79,15 @@ impl Sqlite {
         self.readers.on_this_thread(work)
     }
 
+    pub(crate) fn row<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToValue],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        self.readers.row(sql, params, read)
+    }
+
     pub(crate) fn read_pooled<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&ReadTransaction<'_>) -> Result<T, E>,
@@ -113,5 +122,9 @@ fn open_read_only(path: &Path) -> Result<Connection> {
 fn set_up(connection: &Connection) -> Result<()> {
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    // Plans don't depend on the values of parameters. Otherwise a statement
+    // near a partial index is compiled again each time its values change, which
+    // costs more than the look-up itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }

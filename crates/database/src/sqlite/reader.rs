@@ -17,7 +17,7 @@ use std::{
 use rusqlite::Connection;
 
 use super::open_read_only;
-use crate::{Error, ReadTransaction, Result};
+use crate::{Error, ReadTransaction, Result, Row, ToValue};
 
 /// Idle connections for long reads that are kept.
 const POOLED: usize = 4;
@@ -63,6 +63,23 @@ impl Readers {
         result
     }
 
+    /// One statement, on this thread's connection: it is its own snapshot.
+    pub(crate) fn row<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToValue],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mine = MINE.with_borrow_mut(|mine| mine.remove(&self.number));
+        let connection = match mine {
+            Some(connection) => connection,
+            None => open_read_only(&self.path)?,
+        };
+        let result = ReadTransaction::sqlite(&connection).first(sql, params, read);
+        MINE.with_borrow_mut(|mine| mine.insert(self.number, connection));
+        result
+    }
+
     pub(crate) fn on_pooled<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&ReadTransaction<'_>) -> Result<T, E>,
@@ -91,7 +108,7 @@ where
     let statement =
         |sql| -> Result<()> { Ok(connection.prepare_cached(sql)?.execute([]).map(drop)?) };
     statement("begin")?;
-    let result = work(&ReadTransaction::new(connection));
+    let result = work(&ReadTransaction::sqlite(connection));
     // Reading changes nothing, so the end can't fail in a way that matters.
     let _ = statement("commit");
     result

@@ -69,7 +69,7 @@ where
     E: From<Error> + Send,
 {
     fn run(&mut self, connection: &Connection) -> bool {
-        let tx = WriteTransaction::new(connection);
+        let tx = WriteTransaction::sqlite(connection);
         // A panic leaves `outcome` empty, which concludes as `Stopped`.
         self.outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(&tx))).ok();
         self.outcome.as_ref().is_some_and(Result::is_ok)

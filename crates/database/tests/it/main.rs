@@ -1,6 +1,13 @@
-//! The database as its callers see it.
+//! The database as its callers see it, on SQLite and on PostgreSQL.
 
 #![forbid(unsafe_code)]
 
+mod copies;
+mod isolation;
+mod leases;
+mod lookups;
 mod migrations;
+mod postgres_faults;
+mod postgres_open;
+mod scratch;
 mod transactions;

@@ -1,11 +1,25 @@
 //! Transactions: isolation, undoing, group commit, durability of answers.
 
-use landfall_database::{Database, Error, params};
+use landfall_database::{Database, Error, Kind, params};
 
-async fn scratch() -> (tempfile::TempDir, Database) {
-    let directory = tempfile::tempdir().expect("scratch directory");
-    let database = Database::open_sqlite(&directory.path().join("it.sqlite")).expect("open");
-    database
+use crate::scratch::{Scratch, on_both};
+
+on_both!(
+    a_read_after_an_answer_sees_the_write,
+    a_failed_closure_leaves_nothing_and_takes_nothing_with_it,
+    a_panic_fails_alone,
+    keys_that_exist_are_told_from_other_failures,
+    a_column_of_another_kind_is_an_error_not_a_guess,
+    values_come_back_as_they_went_in,
+    numbers_that_a_statement_makes_are_numbers,
+    rows_are_visited_one_by_one_with_statements_in_between,
+    an_answer_ends_when_it_is_enough,
+);
+
+async fn scratch(kind: Kind) -> Scratch {
+    let scratch = Scratch::new(kind).await;
+    scratch
+        .database
         .write(|tx| {
             tx.execute_script(
                 "create table parent(id BIGINT primary key);
@@ -14,7 +28,7 @@ async fn scratch() -> (tempfile::TempDir, Database) {
         })
         .await
         .expect("tables");
-    (directory, database)
+    scratch
 }
 
 async fn parents(database: &Database) -> Vec<i64> {
@@ -28,21 +42,21 @@ async fn parents(database: &Database) -> Vec<i64> {
     read.expect("read")
 }
 
-#[tokio::test]
-async fn a_read_after_an_answer_sees_the_write() {
-    let (_directory, database) = scratch().await;
+async fn a_read_after_an_answer_sees_the_write(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let database = &scratch.database;
     for id in 0..50i64 {
         let write = database
             .write(move |tx| tx.execute("insert into parent values (?1)", params![id]))
             .await;
         assert_eq!(write.expect("insert"), 1);
-        assert!(parents(&database).await.contains(&id));
+        assert!(parents(database).await.contains(&id));
     }
 }
 
-#[tokio::test]
-async fn a_failed_closure_leaves_nothing_and_takes_nothing_with_it() {
-    let (_directory, database) = scratch().await;
+async fn a_failed_closure_leaves_nothing_and_takes_nothing_with_it(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let database = &scratch.database;
     let writes = (0..100i64).map(|id| {
         database.write(move |tx| {
             tx.execute("insert into parent values (?1)", params![id])?;
@@ -63,14 +77,14 @@ async fn a_failed_closure_leaves_nothing_and_takes_nothing_with_it() {
         }
     }
     assert_eq!(
-        parents(&database).await,
+        parents(database).await,
         (0..100).step_by(2).collect::<Vec<i64>>()
     );
 }
 
-#[tokio::test]
-async fn a_panic_fails_alone() {
-    let (_directory, database) = scratch().await;
+async fn a_panic_fails_alone(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let database = &scratch.database;
     let broken = database
         .write(|tx| -> Result<(), Error> {
             tx.execute("insert into parent values (1)", params![])?;
@@ -82,20 +96,20 @@ async fn a_panic_fails_alone() {
         .write(|tx| tx.execute("insert into parent values (2)", params![]))
         .await;
     assert_eq!(next.expect("insert"), 1);
-    assert_eq!(parents(&database).await, [2]);
+    assert_eq!(parents(database).await, [2]);
 }
 
-#[tokio::test]
-async fn keys_that_exist_are_told_from_other_failures() {
-    let (_directory, database) = scratch().await;
+async fn keys_that_exist_are_told_from_other_failures(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let database = &scratch.database;
     let insert = || database.write(|tx| tx.execute("insert into parent values (7)", params![]));
     insert().await.expect("first");
     assert!(matches!(insert().await, Err(Error::Unique)));
 }
 
-#[tokio::test]
-async fn a_column_of_another_kind_is_an_error_not_a_guess() {
-    let (_directory, database) = scratch().await;
+async fn a_column_of_another_kind_is_an_error_not_a_guess(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let database = &scratch.database;
     let read: Result<Option<Vec<u8>>, Error> = database
         .read(|tx| tx.first("select 'text'", params![], |row| row.get(0)))
         .await;
@@ -109,9 +123,114 @@ async fn a_column_of_another_kind_is_an_error_not_a_guess() {
     ));
 }
 
+async fn values_come_back_as_they_went_in(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let stored: Result<_, Error> = scratch
+        .database
+        .write(|tx| {
+            tx.execute_script("create table kept(number BIGINT, text TEXT, bytes BYTEA)")?;
+            tx.execute(
+                "insert into kept values (?1, ?2, ?3), (?4, ?5, ?6)",
+                params![
+                    i64::MIN,
+                    "it's ?1 and \u{1F6A2}",
+                    vec![0u8, 255],
+                    None::<u64>,
+                    None::<&str>,
+                    None::<Vec<u8>>
+                ],
+            )?;
+            tx.all(
+                "select number, text, bytes from kept
+                 where ?1 is null or text = ?1 order by number is null",
+                params![None::<String>],
+                |row| {
+                    Ok((
+                        row.get::<Option<i64>>(0)?,
+                        row.get::<Option<String>>(1)?,
+                        row.get::<Option<Vec<u8>>>(2)?,
+                    ))
+                },
+            )
+        })
+        .await;
+    let first = (
+        Some(i64::MIN),
+        Some("it's ?1 and \u{1F6A2}".to_owned()),
+        Some(vec![0, 255]),
+    );
+    assert_eq!(stored.expect("rows"), [first, (None, None, None)]);
+}
+
+async fn numbers_that_a_statement_makes_are_numbers(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let made: Result<_, Error> = scratch
+        .database
+        .write(|tx| {
+            tx.execute_script("insert into parent values (5000000000), (5000000001), (-3)")?;
+            tx.first(
+                "select sum(id), count(*), exists (select 1 from parent), max(id) > 7, 1,
+                        coalesce((select sum(id) from child), 0)
+                 from parent",
+                params![],
+                |row| {
+                    let truths: (bool, bool) = (row.get(2)?, row.get(3)?);
+                    let numbers: [u64; 4] = [row.get(0)?, row.get(1)?, row.get(4)?, row.get(5)?];
+                    Ok((numbers, truths))
+                },
+            )
+        })
+        .await;
+    let expected = ([9_999_999_998, 3, 1, 0], (true, true));
+    assert_eq!(made.expect("numbers"), Some(expected));
+}
+
+async fn rows_are_visited_one_by_one_with_statements_in_between(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let seen: Result<_, Error> = scratch
+        .database
+        .write(|tx| {
+            for id in 0..1000i64 {
+                tx.execute("insert into parent values (?1)", params![id])?;
+            }
+            let mut seen = 0;
+            tx.each("select id from parent order by id", params![], |row| {
+                let id: i64 = row.get(0)?;
+                assert_eq!(id, seen, "a row is missing");
+                seen += 1;
+                tx.execute("insert into child values (?1, ?1)", params![id])
+                    .map(drop)
+            })?;
+            Ok((seen, tx.number("select count(*) from child", params![])?))
+        })
+        .await;
+    assert_eq!(seen.expect("rows"), (1000, 1000));
+}
+
+async fn an_answer_ends_when_it_is_enough(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let taken: Result<_, Error> = scratch
+        .database
+        .write(|tx| {
+            for id in 0..500i64 {
+                tx.execute("insert into parent values (?1)", params![id])?;
+            }
+            let sql = "select id from parent order by id";
+            let few = tx.all_while(sql, params![], |row| {
+                let id: i64 = row.get(0)?;
+                Ok((id, id < 2))
+            })?;
+            let all = tx.all_while(sql, params![], |row| Ok((row.get::<i64>(0)?, true)))?;
+            Ok((few, all.len()))
+        })
+        .await;
+    assert_eq!(taken.expect("rows"), (vec![0, 1, 2], 500));
+}
+
 #[tokio::test]
-async fn work_behind_waits_for_the_foreground() {
-    let (_directory, database) = scratch().await;
+async fn work_behind_waits_for_the_foreground_on_sqlite() {
+    let scratch = scratch(Kind::Sqlite).await;
+    let database = &scratch.database;
     // The gate holds the writer, so that everything after it queues up.
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let gated = database.write(move |_| {
@@ -139,36 +258,9 @@ async fn work_behind_waits_for_the_foreground() {
 }
 
 #[tokio::test]
-async fn a_copy_is_whole_while_writes_go_on() {
-    let (directory, database) = scratch().await;
-    let path = directory.path().join("copy.sqlite");
-    let writes = async {
-        for id in 0..200i64 {
-            let pair = database.write(move |tx| {
-                tx.execute("insert into parent values (?1)", params![id])?;
-                tx.execute("insert into child values (?1, ?1)", params![id])
-            });
-            pair.await.expect("pair");
-        }
-    };
-    let ((), copied) = tokio::join!(writes, database.copy_to(&path));
-    copied.expect("copy");
-    let copy = Database::open_sqlite(&path).expect("the copy opens");
-    let counts: Result<_, Error> = copy
-        .read(|tx| {
-            Ok((
-                tx.number("select count(*) from parent", params![])?,
-                tx.number("select count(*) from child", params![])?,
-            ))
-        })
-        .await;
-    let (parents, children) = counts.expect("counts");
-    assert_eq!(parents, children, "the copy cuts a transaction in two");
-}
-
-#[tokio::test]
 async fn a_transaction_that_sqlite_gives_up_fails_with_all_its_closures() {
-    let (_directory, database) = scratch().await;
+    let scratch = scratch(Kind::Sqlite).await;
+    let database = &scratch.database;
     // What SQLite does by itself when a disk fails in the middle of a closure.
     let given_up = database
         .write(|tx| {
@@ -181,5 +273,5 @@ async fn a_transaction_that_sqlite_gives_up_fails_with_all_its_closures() {
         .write(|tx| tx.execute("insert into parent values (2)", params![]))
         .await;
     assert_eq!(next.expect("insert"), 1);
-    assert_eq!(parents(&database).await, [2]);
+    assert_eq!(parents(database).await, [2]);
 }
