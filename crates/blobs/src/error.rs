@@ -65,6 +65,15 @@ pub enum Error {
     /// Another process has the store open.
     #[error("the blob store is in use by another process")]
     InUse,
+    /// The server that has the bytes does not answer, or says that it can't
+    /// right now, although it was asked several times. What was acknowledged is
+    /// still there.
+    #[error("the blob store does not answer; try again later")]
+    Away(#[source] io::Error),
+    /// The server that has the bytes refuses, and will until a person changes
+    /// something: a wrong key, a missing bucket.
+    #[error("the blob store can't be used: {0}")]
+    Refused(String),
     /// The disk failed, or refused for a reason that none of the others tells.
     #[error("{doing} failed")]
     Io {
@@ -91,12 +100,15 @@ impl Error {
     /// Whether the same call may succeed later without a person's doing.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Full(_) | Self::ReadOnly(_) | Self::InUse | Self::Io { .. } => true,
+            Self::Full(_) | Self::ReadOnly(_) | Self::InUse | Self::Away(_) | Self::Io { .. } => {
+                true
+            }
             Self::NotFound { .. }
             | Self::Damaged { .. }
             | Self::Lost { .. }
             | Self::Superseded { .. }
             | Self::Foreign { .. }
+            | Self::Refused(_)
             | Self::Claimed { .. } => false,
         }
     }

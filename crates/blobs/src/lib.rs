@@ -6,7 +6,9 @@ mod disk;
 pub mod durability;
 mod error;
 mod faulty;
+mod fence;
 mod location;
+mod s3;
 mod source;
 mod store;
 
@@ -14,5 +16,8 @@ pub use disk::DiskStore;
 pub use error::Error;
 pub use faulty::{Calls, Fault, FaultyStore, Moment, Operation};
 pub use location::{InvalidLocation, Location};
-pub use source::{BlobSource, BlobStream, RangeReader};
-pub use store::{BlobStore, Finished, StagedObject, Staging, StoredObject, Suspended};
+pub use s3::{InvalidS3Url, S3Key, S3Options, S3Store};
+pub use source::{BlobSource, BlobStream, Chunk, FilePart, Piece, RangeReader};
+pub use store::{
+    BlobStore, Finished, Resume, Staged, StagedObject, Staging, StoredObject, Suspended,
+};

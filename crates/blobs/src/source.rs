@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::File,
     ops::Range,
     pin::Pin,
     sync::Arc,
@@ -10,6 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::stream::{BoxStream, Stream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::{Error, Location};
 
@@ -18,6 +20,38 @@ pub trait RangeReader: Send + Sync + fmt::Debug {
     /// The bytes of `range`, which lies inside of the blob and is not empty.
     /// The stream may end early; [`BlobStream`] makes that an error.
     fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>>;
+
+    /// The same as pieces. A store that has the bytes in files names parts of
+    /// them where it can.
+    fn pieces(&self, range: Range<u64>) -> BoxStream<'static, Result<Piece, Error>> {
+        self.read(range).map_ok(Piece::Bytes).boxed()
+    }
+}
+
+/// Some of the bytes of a blob, on their way to a client.
+#[derive(Debug)]
+pub enum Piece {
+    /// The bytes themselves.
+    Bytes(Bytes),
+    /// Where they lie, for somebody who can have the kernel send them.
+    File(FilePart),
+}
+
+/// A part of an open file that was in the page cache a moment ago: sending it
+/// now does not wait for the disk.
+#[derive(Debug, Clone)]
+pub struct FilePart {
+    /// The file.
+    pub file: Arc<File>,
+    /// Where the part begins, in bytes.
+    pub offset: u64,
+    /// How long it is, in bytes; at most [`FilePart::LONGEST`].
+    pub length: usize,
+}
+
+impl FilePart {
+    /// The longest part: what is checked at once should also be sent at once.
+    pub const LONGEST: usize = 1 << 20;
 }
 
 /// The opened bytes of a blob. It can be read several times and in parts.
@@ -47,33 +81,75 @@ impl BlobSource {
     /// The bytes from `range.start` up to, but not including, `range.end`. The
     /// part of the range that lies behind the end of the blob is left out.
     pub fn read(&self, range: Range<u64>) -> BlobStream {
+        let range = self.within(range);
+        let chunks = (!range.is_empty()).then(|| self.reader.read(range.clone()));
+        self.exactly(range, chunks)
+    }
+
+    /// What [`BlobSource::read`] gives, but with parts of files instead of
+    /// bytes where the store has them.
+    pub fn pieces(&self, range: Range<u64>) -> BlobStream<Piece> {
+        let range = self.within(range);
+        let chunks = (!range.is_empty()).then(|| self.reader.pieces(range.clone()));
+        self.exactly(range, chunks)
+    }
+
+    fn within(&self, range: Range<u64>) -> Range<u64> {
         let end = range.end.min(self.size);
-        let start = range.start.min(end);
+        range.start.min(end)..end
+    }
+
+    fn exactly<T>(
+        &self,
+        range: Range<u64>,
+        chunks: Option<BoxStream<'static, Result<T, Error>>>,
+    ) -> BlobStream<T> {
         BlobStream {
-            chunks: (start < end).then(|| self.reader.read(start..end)),
-            remaining: end - start,
+            chunks,
+            remaining: range.end - range.start,
             location: self.location.clone(),
+        }
+    }
+}
+
+/// What a [`BlobStream`] is made of: it has a length in bytes.
+pub trait Chunk {
+    /// How many bytes of the blob it stands for.
+    fn length(&self) -> u64;
+}
+
+impl Chunk for Bytes {
+    fn length(&self) -> u64 {
+        self.len() as u64
+    }
+}
+
+impl Chunk for Piece {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.length(),
+            Self::File(part) => part.length as u64,
         }
     }
 }
 
 /// A stream of exactly the bytes of one range: it yields all of them, or an
 /// error at its end.
-pub struct BlobStream {
+pub struct BlobStream<T = Bytes> {
     /// `None` after the last byte and after an error.
-    chunks: Option<BoxStream<'static, Result<Bytes, Error>>>,
+    chunks: Option<BoxStream<'static, Result<T, Error>>>,
     remaining: u64,
     location: Location,
 }
 
-impl BlobStream {
+impl<T> BlobStream<T> {
     /// How many bytes are still to come.
     pub fn remaining(&self) -> u64 {
         self.remaining
     }
 }
 
-impl fmt::Debug for BlobStream {
+impl<T> fmt::Debug for BlobStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobStream")
             .field("location", &self.location)
@@ -82,17 +158,17 @@ impl fmt::Debug for BlobStream {
     }
 }
 
-impl Stream for BlobStream {
-    type Item = Result<Bytes, Error>;
+impl<T: Chunk> Stream for BlobStream<T> {
+    type Item = Result<T, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(chunks) = &mut self.chunks else {
             return Poll::Ready(None);
         };
         let item = match ready!(chunks.as_mut().poll_next(cx)) {
-            Some(Ok(bytes)) if bytes.len() as u64 <= self.remaining => {
-                self.remaining -= bytes.len() as u64;
-                Ok(bytes)
+            Some(Ok(chunk)) if chunk.length() <= self.remaining => {
+                self.remaining -= chunk.length();
+                Ok(chunk)
             }
             Some(Err(error)) => Err(error),
             // It ended early, or gave more than it was asked for.

@@ -2,11 +2,14 @@
 //!
 //! The life of a blob: [`BlobStore::stage`] opens a writer, [`Staging::append`]
 //! takes the bytes, [`Staging::suspend`] makes a part durable between two
-//! requests, [`Staging::finish`] makes the whole durable and tells its digest,
-//! and [`BlobStore::promote`] gives it a location. What each of them has on
-//! the disk when it returns is told in [`crate::durability`].
+//! requests, [`Staging::finish`] closes the upload and tells its digest, and
+//! [`BlobStore::promote`] gives it a location. What is durable when each of
+//! them returns is told in [`crate::durability`].
 
-use std::fmt::Debug;
+use std::{
+    fmt::{self, Debug, Formatter},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,7 +18,7 @@ use landfall_clock::Timestamp;
 use landfall_ids::{StoreId, UploadId};
 use landfall_oci::{Algorithm, Digest, Hasher};
 
-use crate::{BlobSource, Error, Location};
+use crate::{BlobSource, Error, Location, fence::Turn};
 
 /// A place where bytes are kept. All calls are made inside of a Tokio runtime.
 #[async_trait]
@@ -27,33 +30,35 @@ pub trait BlobStore: Send + Sync + Debug {
     /// it already; [`Error::Claimed`] if it carries another one.
     async fn claim(&self, id: StoreId) -> Result<(), Error>;
 
-    /// A writer for the bytes of `upload` from `offset` on. `hasher` has seen
-    /// the first `offset` bytes. Staged bytes beyond `offset` are thrown away;
-    /// if there are fewer than `offset`, the answer is [`Error::Lost`].
+    /// A writer that goes on with `upload` where `resume` says. Staged bytes
+    /// beyond that offset are thrown away; if there are fewer, the answer is
+    /// [`Error::Lost`].
     ///
     /// Bytes that were promoted count as staged: an upload goes on whose
     /// location was never committed, because a crash came first. So the caller
     /// stages nothing for an upload that a row says has ended.
     ///
     /// An earlier writer of the same upload is fenced off: what it still
-    /// writes is refused with [`Error::Superseded`] and touches nothing.
-    async fn stage(
-        &self,
-        upload: UploadId,
-        offset: u64,
-        hasher: Hasher,
-    ) -> Result<Box<dyn Staging>, Error>;
+    /// writes harms nobody, and it hears [`Error::Superseded`] if it is one of
+    /// this process. Writers of other processes may hear of it only when they
+    /// put what they have on record, by their token.
+    async fn stage(&self, upload: UploadId, resume: Resume) -> Result<Box<dyn Staging>, Error>;
 
-    /// Moves the staged bytes, which [`Staging::finish`] or
-    /// [`Staging::suspend`] made durable, to a location of their own. `digest`
-    /// is that of the bytes; the caller has compared it. A second call with the
-    /// same arguments returns the same location; [`Error::Lost`] if there are
-    /// no staged bytes, [`Error::Superseded`] while somebody writes them.
+    /// Gives the bytes that [`Staging::finish`] has closed a location of their
+    /// own, durably. `digest` is that of the bytes; the caller has compared it.
+    /// A second call with the same arguments returns the same location;
+    /// [`Error::Lost`] if there are no staged bytes, [`Error::Superseded`] while
+    /// somebody writes them.
     ///
     /// The location counts only if no other request has finished the upload
     /// meanwhile, with other bytes. The store can't know that; the caller
     /// commits the location by the token of its upload session, or not at all.
-    async fn promote(&self, upload: UploadId, digest: &Digest) -> Result<Location, Error>;
+    async fn promote(
+        &self,
+        upload: UploadId,
+        digest: &Digest,
+        staged: &Staged,
+    ) -> Result<Location, Error>;
 
     /// Throws the staged bytes of `upload` away. Does nothing if there are
     /// none.
@@ -62,11 +67,26 @@ pub trait BlobStore: Send + Sync + Debug {
     /// Reads the staged bytes again and hashes them with `algorithm`, for the
     /// upload that turns out to be named by another algorithm than the one it
     /// was hashed with. [`Error::Lost`] if there are none.
-    async fn digest_staged(&self, upload: UploadId, algorithm: Algorithm) -> Result<Digest, Error>;
+    async fn digest_staged(
+        &self,
+        upload: UploadId,
+        staged: &Staged,
+        algorithm: Algorithm,
+    ) -> Result<Digest, Error>;
 
     /// The bytes at `location`, for reading. They stay readable through the
     /// returned source even if the location is deleted meanwhile.
     async fn open(&self, location: &Location) -> Result<BlobSource, Error>;
+
+    /// A URL that lets whoever has it read the bytes at `location` until
+    /// `lifetime` has passed, straight from where they lie, as content of
+    /// `media_type`. `None` if this store has nothing of the kind.
+    async fn presign(
+        &self,
+        location: &Location,
+        lifetime: Duration,
+        media_type: &str,
+    ) -> Result<Option<String>, Error>;
 
     /// Deletes the bytes at `location`. Does nothing if there are none.
     async fn delete(&self, location: &Location) -> Result<(), Error>;
@@ -80,7 +100,8 @@ pub trait BlobStore: Send + Sync + Debug {
     /// stream runs may be in it or not. Memory does not grow with the store.
     fn list(&self) -> BoxStream<'static, Result<StoredObject, Error>>;
 
-    /// Every staged object, in no order, as [`BlobStore::list`] does it.
+    /// Every staged object, in no order, as [`BlobStore::list`] does it. An
+    /// upload may have several.
     fn list_staged(&self) -> BoxStream<'static, Result<StagedObject, Error>>;
 
     /// Whether the store takes writes at this moment: writes a little, makes
@@ -107,9 +128,35 @@ pub trait Staging: Send {
     /// [`BlobStore::stage`].
     async fn suspend(self: Box<Self>) -> Result<Suspended, Error>;
 
-    /// Writes everything that was taken and makes it durable, for
-    /// [`BlobStore::promote`].
+    /// Closes the upload, for [`BlobStore::promote`].
     async fn finish(self: Box<Self>) -> Result<Finished, Error>;
+}
+
+/// Where a writer starts.
+#[derive(Debug)]
+pub struct Resume {
+    /// How many bytes of the upload are on record.
+    pub offset: u64,
+    /// The state of the hash after them.
+    pub hasher: Hasher,
+    /// The number of this writer. A later writer of the upload has a greater
+    /// one, and two never have the same.
+    pub token: u64,
+    /// What the store said when those bytes were put on record
+    /// ([`Suspended::state`]); empty for a new upload.
+    pub state: Vec<u8>,
+}
+
+impl Resume {
+    /// The first writer of a new upload.
+    pub fn new(hasher: Hasher) -> Self {
+        Self {
+            offset: 0,
+            hasher,
+            token: 1,
+            state: Vec::new(),
+        }
+    }
 }
 
 /// What to keep between two requests of an upload.
@@ -120,16 +167,42 @@ pub struct Suspended {
     pub offset: u64,
     /// The state of the hash after them.
     pub hasher: Hasher,
+    /// Where the store has them. It counts only if it is put on record by the
+    /// token of its writer; nobody but the store looks into it.
+    pub state: Vec<u8>,
 }
 
 /// What an upload turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct Finished {
     /// The digest of all its bytes.
     pub digest: Digest,
     /// How many bytes they are.
     pub size: u64,
+    /// Where the store has them.
+    pub staged: Staged,
+}
+
+/// The bytes of a closed upload, between [`Staging::finish`] and
+/// [`BlobStore::promote`]. What is in it is the store's.
+#[derive(Clone, Default)]
+pub struct Staged {
+    /// As [`Suspended::state`].
+    pub(crate) state: Vec<u8>,
+    /// Bytes that the store does not have yet: all of a small upload.
+    pub(crate) held: Bytes,
+    /// Whose bytes they are, for a store that has to remember it.
+    pub(crate) turn: Option<Turn>,
+}
+
+impl Debug for Staged {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staged")
+            .field("state", &String::from_utf8_lossy(&self.state))
+            .field("held", &self.held.len())
+            .finish()
+    }
 }
 
 /// An object with a location.

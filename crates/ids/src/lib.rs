@@ -152,10 +152,18 @@ kinds! {
     ManifestId = Manifest, "manifest";
     /// An upload session; also part of the location its bytes end up at.
     UploadId = Upload, "upload";
+    /// One act of deleting, by what it took away.
+    DeletionId = Deletion, "deletion";
     /// A run of the garbage collector or of `fsck`.
     RunId = Run, "run";
     /// The one store that a database and a blob directory belong to.
     StoreId = Store, "store";
+    /// Something that happened.
+    EventId = Event, "event";
+    /// A subscription to events.
+    WebhookId = Webhook, "webhook";
+    /// One event on its way to one webhook.
+    DeliveryId = Delivery, "delivery";
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! | `layout` | where things lie; the only maker of paths |
 //! | `staging`, `batch` | the async half of a writer: collects frames into batches |
 //! | `writer`, `writeback` | its blocking half: hash, write, sync |
-//! | `fence` | one writer for each upload |
 //! | `promote` | durable renames: to a location, to the quarantine |
 //! | `reader`, `pool` | ranges as streams, out of the page cache where possible |
 //! | `walk` | listings |
@@ -15,7 +14,6 @@
 //! [`crate::durability`].
 
 mod batch;
-mod fence;
 mod layout;
 mod marker;
 mod pool;
@@ -32,6 +30,7 @@ use std::{
     os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -45,9 +44,9 @@ use rustix::{
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::{
-    BlobSource, BlobStore, Error, Location, StagedObject, Staging, StoredObject, durability,
+    BlobSource, BlobStore, Error, Location, Resume, Staged, StagedObject, Staging, StoredObject,
+    durability, fence::Fences,
 };
-use fence::Fences;
 use layout::Layout;
 use pool::Pool;
 use promote::Directories;
@@ -154,12 +153,10 @@ impl BlobStore for DiskStore {
         blocking("writing the marker", move || marker::claim(&layout, id)).await
     }
 
-    async fn stage(
-        &self,
-        upload: UploadId,
-        offset: u64,
-        hasher: Hasher,
-    ) -> Result<Box<dyn Staging>, Error> {
+    /// The token is not looked at: nobody else has the directory, and the
+    /// caller lets the writers of one process in by their order.
+    async fn stage(&self, upload: UploadId, resume: Resume) -> Result<Box<dyn Staging>, Error> {
+        let Resume { offset, hasher, .. } = resume;
         if hasher.hashed() != offset {
             return Err(Error::Lost { upload });
         }
@@ -171,7 +168,12 @@ impl BlobStore for DiskStore {
         Ok(Box::new(DiskStaging::new(writer, offset)))
     }
 
-    async fn promote(&self, upload: UploadId, digest: &Digest) -> Result<Location, Error> {
+    async fn promote(
+        &self,
+        upload: UploadId,
+        digest: &Digest,
+        _: &Staged,
+    ) -> Result<Location, Error> {
         let turn = self.fences.settled(upload);
         let layout = Arc::clone(&self.layout);
         let directories = Arc::clone(&self.directories);
@@ -195,7 +197,12 @@ impl BlobStore for DiskStore {
         .await
     }
 
-    async fn digest_staged(&self, upload: UploadId, algorithm: Algorithm) -> Result<Digest, Error> {
+    async fn digest_staged(
+        &self,
+        upload: UploadId,
+        _: &Staged,
+        algorithm: Algorithm,
+    ) -> Result<Digest, Error> {
         const REHASHING: &str = "hashing an upload again";
         let staged = self.layout.staged(upload);
         let open = move || match File::open(&staged) {
@@ -242,6 +249,10 @@ impl BlobStore for DiskStore {
             metadata.len(),
             Arc::new(reader),
         ))
+    }
+
+    async fn presign(&self, _: &Location, _: Duration, _: &str) -> Result<Option<String>, Error> {
+        Ok(None)
     }
 
     async fn delete(&self, location: &Location) -> Result<(), Error> {

@@ -14,11 +14,8 @@ use rustix::{
     io::Errno,
 };
 
-use super::{
-    fence::Turn,
-    layout::{self, Layout},
-};
-use crate::{Error, Location, durability};
+use super::layout::{self, Layout};
+use crate::{Error, Location, durability, fence::Turn};
 
 const PROMOTING: &str = "giving an upload its location";
 const QUARANTINING: &str = "moving a damaged blob aside";

@@ -5,6 +5,10 @@
 //! the stream is polled, with `RWF_NOWAIT`, which gives up where it would have
 //! to wait for the disk. Only then a thread of the blocking pool reads the
 //! chunk. A slow client holds no thread either way.
+//!
+//! Who can have the kernel send a file needs no copy at all: [`FilePieces`]
+//! looks with the same flag whether the pages are there, and names the part of
+//! the file. What is not there is read as above, by the pool.
 
 use std::{
     fs::File,
@@ -25,7 +29,7 @@ use super::{
     outcome,
     pool::{BUFFER, Buffer, Pool},
 };
-use crate::{Error, RangeReader};
+use crate::{Error, FilePart, Piece, RangeReader};
 
 const READING: &str = "reading a blob";
 
@@ -36,15 +40,25 @@ pub(super) struct FileReader {
     pub(super) pool: Arc<Pool>,
 }
 
-impl RangeReader for FileReader {
-    fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>> {
-        Box::pin(FileStream {
+impl FileReader {
+    fn stream(&self, range: Range<u64>) -> FileStream {
+        FileStream {
             file: Arc::clone(&self.file),
             pool: Arc::clone(&self.pool),
             range,
             tries_cache: true,
             miss: None,
-        })
+        }
+    }
+}
+
+impl RangeReader for FileReader {
+    fn read(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, Error>> {
+        Box::pin(self.stream(range))
+    }
+
+    fn pieces(&self, range: Range<u64>) -> BoxStream<'static, Result<Piece, Error>> {
+        Box::pin(FilePieces(self.stream(range)))
     }
 }
 
@@ -144,6 +158,65 @@ impl Stream for FileStream {
             Ok((buffer, count)) => this.yields(buffer, count),
             Err(error) => Some(Err(error)),
         })
+    }
+}
+
+/// A shorter part is not worth a system call of its own: its bytes go out
+/// together with the head of the answer.
+const WORTH_A_PART: u64 = 64 << 10;
+
+/// How far apart the looks at the page cache are, in bytes. The kernel reads
+/// ahead and drops in pieces of about that size. A page that is missing between
+/// two looks costs the sender one read of the disk.
+const LOOK_EACH: u64 = 256 << 10;
+
+/// The stream of a file, with parts of the file where the page cache has them.
+struct FilePieces(FileStream);
+
+impl FilePieces {
+    /// Takes the next part off the range if it is in the page cache.
+    fn next_part(&mut self) -> Option<FilePart> {
+        let Range { start, end } = self.0.range;
+        let length = (end - start).min(FilePart::LONGEST as u64);
+        if self.0.miss.is_some() || !self.0.tries_cache || length < WORTH_A_PART {
+            return None;
+        }
+        let last = start + length - 1;
+        let looks = (start..last).step_by(LOOK_EACH as usize).chain([last]);
+        let missing = looks.into_iter().find(|at| !self.is_cached(*at));
+        let length = match missing {
+            None => length,
+            // The page before it was looked at, those in between were not.
+            Some(at) if at == last => (last - start) / LOOK_EACH * LOOK_EACH,
+            Some(at) => at - start,
+        };
+        if length < WORTH_A_PART {
+            return None;
+        }
+        self.0.range.start += length;
+        Some(FilePart {
+            file: Arc::clone(&self.0.file),
+            offset: start,
+            length: length as usize,
+        })
+    }
+
+    fn is_cached(&self, at: u64) -> bool {
+        let mut byte = [0];
+        let mut into = [io::IoSliceMut::new(&mut byte)];
+        rustix::io::preadv2(&*self.0.file, &mut into, at, ReadWriteFlags::NOWAIT) == Ok(1)
+    }
+}
+
+impl Stream for FilePieces {
+    type Item = Result<Piece, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // Who polls this sends, and yields to others there.
+        if let Some(part) = self.next_part() {
+            return Poll::Ready(Some(Ok(Piece::File(part))));
+        }
+        Pin::new(&mut self.0).poll_next(cx).map_ok(Piece::Bytes)
     }
 }
 

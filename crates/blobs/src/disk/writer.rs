@@ -12,12 +12,11 @@ use bytes::Bytes;
 use landfall_ids::UploadId;
 use landfall_oci::Hasher;
 
-use super::{
+use super::{layout::Layout, promote, writeback};
+use crate::{
+    Error, Finished, Staged, Suspended, durability,
     fence::{Alone, Turn},
-    layout::Layout,
-    promote, writeback,
 };
-use crate::{Error, Finished, Suspended, durability};
 
 /// The writing of dirty pages is started each time so many bytes were written.
 const WRITEBACK: u64 = 8 << 20;
@@ -141,6 +140,7 @@ impl Writer {
         Ok(Suspended {
             offset: self.written,
             hasher: self.hasher,
+            state: Vec::new(),
         })
     }
 
@@ -154,6 +154,7 @@ impl Writer {
         Ok(Finished {
             digest: self.hasher.finish(),
             size: self.written,
+            staged: Staged::default(),
         })
     }
 
@@ -207,7 +208,7 @@ mod tests {
     use landfall_oci::Algorithm;
 
     use super::*;
-    use crate::disk::fence::Fences;
+    use crate::fence::Fences;
 
     #[test]
     fn more_pieces_than_one_write_takes_are_written_in_order() {

@@ -23,18 +23,18 @@
 
 mod rules;
 
-use std::{ops::Range, sync::Arc};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
 use landfall_ids::{StoreId, UploadId};
-use landfall_oci::{Algorithm, Digest, Hasher};
+use landfall_oci::{Algorithm, Digest};
 
 use crate::{
-    BlobSource, BlobStore, Error, Finished, Location, RangeReader, StagedObject, Staging,
-    StoredObject, Suspended,
+    BlobSource, BlobStore, Error, Finished, Location, RangeReader, Resume, Staged, StagedObject,
+    Staging, StoredObject, Suspended,
 };
 pub use rules::{Calls, Fault, Moment, Operation};
 use rules::{Rules, Subject};
@@ -178,13 +178,8 @@ impl BlobStore for FaultyStore {
             .await
     }
 
-    async fn stage(
-        &self,
-        upload: UploadId,
-        offset: u64,
-        hasher: Hasher,
-    ) -> Result<Box<dyn Staging>, Error> {
-        let stage = self.inner.stage(upload, offset, hasher);
+    async fn stage(&self, upload: UploadId, resume: Resume) -> Result<Box<dyn Staging>, Error> {
+        let stage = self.inner.stage(upload, resume);
         let subject = Subject::Upload(upload);
         let inner = self.rules.call(Operation::Stage, &subject, stage).await?;
         Ok(Box::new(FaultyStaging {
@@ -194,8 +189,13 @@ impl BlobStore for FaultyStore {
         }))
     }
 
-    async fn promote(&self, upload: UploadId, digest: &Digest) -> Result<Location, Error> {
-        let promote = self.inner.promote(upload, digest);
+    async fn promote(
+        &self,
+        upload: UploadId,
+        digest: &Digest,
+        staged: &Staged,
+    ) -> Result<Location, Error> {
+        let promote = self.inner.promote(upload, digest, staged);
         self.rules
             .call(Operation::Promote, &Subject::Upload(upload), promote)
             .await
@@ -208,8 +208,13 @@ impl BlobStore for FaultyStore {
             .await
     }
 
-    async fn digest_staged(&self, upload: UploadId, algorithm: Algorithm) -> Result<Digest, Error> {
-        let digest = self.inner.digest_staged(upload, algorithm);
+    async fn digest_staged(
+        &self,
+        upload: UploadId,
+        staged: &Staged,
+        algorithm: Algorithm,
+    ) -> Result<Digest, Error> {
+        let digest = self.inner.digest_staged(upload, staged, algorithm);
         self.rules
             .call(Operation::DigestStaged, &Subject::Upload(upload), digest)
             .await
@@ -226,6 +231,16 @@ impl BlobStore for FaultyStore {
             rules: Arc::clone(&self.rules),
         };
         Ok(BlobSource::new(location.clone(), size, Arc::new(reader)))
+    }
+
+    /// Does not fail: it asks nobody.
+    async fn presign(
+        &self,
+        location: &Location,
+        lifetime: Duration,
+        media_type: &str,
+    ) -> Result<Option<String>, Error> {
+        self.inner.presign(location, lifetime, media_type).await
     }
 
     async fn delete(&self, location: &Location) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use landfall_oci::Algorithm;
 use tempfile::TempDir;
 
 use crate::{
-    bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole},
+    bytes_of::{after, content, digest, get, new_upload, promote, put, resume, stage_whole, start},
     contract::hostile_locations,
 };
 
@@ -58,7 +58,7 @@ async fn a_store_outlives_its_process() {
     let Disk { directory, store } = Disk::new();
     store.claim(id).await.expect("claimed");
     let location = put(&*store, &whole).await.expect("a blob");
-    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    let mut staging = store.stage(upload, start()).await.expect("a writer");
     staging.append(whole.slice(..40_000)).await.expect("taken");
     let suspended = staging.suspend().await.expect("suspended");
     drop(store);
@@ -66,11 +66,11 @@ async fn a_store_outlives_its_process() {
     let store = DiskStore::open(directory.path()).expect("the store again");
     assert_eq!(store.store_id().await.expect("a marker"), Some(id));
     assert_eq!(get(&store, &location).await.expect("a blob"), whole);
-    let staging = store.stage(upload, suspended.offset, suspended.hasher);
+    let staging = store.stage(upload, after(&suspended));
     let mut staging = staging.await.expect("a writer");
     staging.append(whole.slice(40_000..)).await.expect("taken");
     let finished = staging.finish().await.expect("finished");
-    let location = store.promote(upload, &finished.digest).await;
+    let location = promote(&store, upload, &finished).await;
     let found = get(&store, &location.expect("a location")).await;
     assert_eq!(found.expect("a blob"), whole);
 }
@@ -108,14 +108,14 @@ async fn an_object_lies_where_its_location_says() {
 async fn what_a_crash_left_behind_the_offset_is_thrown_away() {
     let disk = Disk::new();
     let (upload, whole) = (new_upload(), content(100, 1));
-    let mut staging = disk.store.stage(upload, 0, sha256()).await.expect("new");
+    let mut staging = disk.store.stage(upload, start()).await.expect("new");
     staging.append(whole.slice(..40)).await.expect("taken");
     let suspended = staging.suspend().await.expect("suspended");
     let path = disk.root().join("staging").join(upload.to_string());
     let mut file = OpenOptions::new().append(true).open(&path).expect("a file");
     file.write_all(&[9; 5_000]).expect("written");
 
-    let staging = disk.store.stage(upload, 40, suspended.hasher).await;
+    let staging = disk.store.stage(upload, after(&suspended)).await;
     let mut staging = staging.expect("a writer");
     assert_eq!(fs::metadata(&path).expect("a file").len(), 40);
     staging.append(whole.slice(40..)).await.expect("taken");
@@ -128,13 +128,13 @@ async fn what_a_crash_left_behind_the_offset_is_thrown_away() {
 async fn a_staged_file_that_was_cut_is_lost() {
     let disk = Disk::new();
     let upload = new_upload();
-    let mut staging = disk.store.stage(upload, 0, sha256()).await.expect("new");
+    let mut staging = disk.store.stage(upload, start()).await.expect("new");
     staging.append(content(100, 1)).await.expect("taken");
     let suspended = staging.suspend().await.expect("suspended");
     let path = disk.root().join("staging").join(upload.to_string());
     let file = OpenOptions::new().write(true).open(path).expect("a file");
     file.set_len(99).expect("cut");
-    let lost = disk.store.stage(upload, 100, suspended.hasher).await.err();
+    let lost = disk.store.stage(upload, after(&suspended)).await.err();
     assert!(matches!(lost, Some(Error::Lost { .. })), "{lost:?}");
 }
 
@@ -244,9 +244,8 @@ async fn files_of_others_are_not_listed() {
     let disk = Disk::new();
     let location = put(&*disk.store, &content(10, 1)).await.expect("a blob");
     let upload = new_upload();
-    stage_whole(&*disk.store, upload, &content(10, 1))
-        .await
-        .expect("staged");
+    let staged = stage_whole(&*disk.store, upload, &content(10, 1)).await;
+    let _ = staged.expect("staged");
     let beside = disk.blob(&location).with_file_name("README");
     fs::write(beside, "x").expect("written");
     let wrong = disk.root().join("blobs/sha256/ff");
@@ -306,14 +305,18 @@ async fn a_large_blob_of_either_algorithm_has_the_bytes_that_were_hashed() {
     for algorithm in Algorithm::ALL {
         let upload = new_upload();
         let hasher = landfall_oci::Hasher::new(algorithm);
-        let mut staging = disk.store.stage(upload, 0, hasher).await.expect("new");
+        let mut staging = disk
+            .store
+            .stage(upload, resume(0, hasher, &[]))
+            .await
+            .expect("new");
         let frame = content(156_000, 3);
         // Enough to start the writing of dirty pages more than once.
         for _ in 0..150 {
             staging.append(frame.clone()).await.expect("taken");
         }
         let finished = staging.finish().await.expect("finished");
-        let location = disk.store.promote(upload, &finished.digest).await;
+        let location = promote(&*disk.store, upload, &finished).await;
         let location = location.expect("a location");
         let file = fs::File::open(disk.blob(&location)).expect("a file");
         let mut found = vec![0; 156_000];

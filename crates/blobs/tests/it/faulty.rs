@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use landfall_blobs::{BlobStore, Calls, Error, Fault, FaultyStore, Moment, Operation};
+use landfall_blobs::{BlobStore, Calls, Error, Fault, FaultyStore, Moment, Operation, Staged};
 use landfall_ids::StoreId;
 use landfall_oci::Algorithm;
 use tokio::sync::Notify;
 
 use crate::{
-    bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole},
+    bytes_of::{content, digest, get, new_upload, promote, put, stage_whole, start},
     disk::Disk,
 };
 
@@ -56,19 +56,21 @@ async fn only_the_chosen_calls_fail() {
 async fn a_call_fails_before_or_after_its_work() {
     let Faulty { disk, store } = Faulty::new();
     let (upload, whole) = (new_upload(), content(10, 1));
-    let digest = stage_whole(&store, upload, &whole).await.expect("staged");
-    let promote = Operation::Promote;
-    store.fail(promote, Calls::Nth(1), Fault::ReadOnly, Moment::Before);
-    store.fail(promote, Calls::Nth(2), Fault::Lost, Moment::After);
-    let before = store.promote(upload, &digest).await;
+    let finished = stage_whole(&store, upload, &whole).await.expect("staged");
+    let operation = Operation::Promote;
+    store.fail(operation, Calls::Nth(1), Fault::ReadOnly, Moment::Before);
+    store.fail(operation, Calls::Nth(2), Fault::Lost, Moment::After);
+    let before = promote(&store, upload, &finished).await;
     assert!(matches!(before, Err(Error::ReadOnly(_))), "{before:?}");
     assert_eq!(disk.store().list().count().await, 0);
-    match store.promote(upload, &digest).await {
+    match promote(&store, upload, &finished).await {
         Err(Error::Lost { upload: lost }) => assert_eq!(lost, upload),
         other => panic!("{other:?}"),
     }
     assert_eq!(disk.store().list().count().await, 1);
-    let location = store.promote(upload, &digest).await.expect("a location");
+    let location = promote(&store, upload, &finished)
+        .await
+        .expect("a location");
     assert_eq!(get(&store, &location).await.expect("a blob"), whole);
 }
 
@@ -133,7 +135,7 @@ async fn every_operation_can_be_made_to_fail() {
     let Faulty { disk, store } = Faulty::new();
     let location = put(&store, &content(10, 1)).await.expect("a blob");
     let upload = new_upload();
-    let none = digest(b"");
+    let (none, staged) = (digest(b""), Staged::default());
     let operations = [
         Operation::StoreId,
         Operation::Claim,
@@ -155,7 +157,7 @@ async fn every_operation_can_be_made_to_fail() {
     for operation in operations {
         store.heal();
         store.fail(operation, Calls::All, Fault::Full, Moment::Before);
-        let stage = || store.stage(upload, 0, sha256());
+        let stage = || store.stage(upload, start());
         let failed = match operation {
             Operation::StoreId => store.store_id().await.map(drop),
             Operation::Claim => store.claim(StoreId::new_at(1)).await,
@@ -163,10 +165,12 @@ async fn every_operation_can_be_made_to_fail() {
             Operation::Append => stage().await.expect("new").append(content(1, 1)).await,
             Operation::Suspend => stage().await.expect("new").suspend().await.map(drop),
             Operation::Finish => stage().await.expect("new").finish().await.map(drop),
-            Operation::Promote => store.promote(upload, &none).await.map(drop),
+            Operation::Promote => store.promote(upload, &none, &staged).await.map(drop),
             Operation::Discard => store.discard(upload).await,
             Operation::DigestStaged => {
-                let digest = store.digest_staged(upload, Algorithm::Sha512).await;
+                let digest = store
+                    .digest_staged(upload, &staged, Algorithm::Sha512)
+                    .await;
                 digest.map(drop)
             }
             Operation::Open => store.open(&location).await.map(drop),

@@ -13,4 +13,5 @@ mod disk;
 mod faulty;
 mod mounts;
 mod pool;
+mod s3;
 mod uploads;

@@ -7,7 +7,9 @@ use landfall_blobs::{BlobStore, DiskStore, Error};
 use landfall_ids::StoreId;
 use tempfile::TempDir;
 
-use crate::bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole};
+use crate::bytes_of::{
+    after, content, digest, get, new_upload, promote, put, resume, sha256, stage_whole, start,
+};
 
 /// A file system of 1 MiB in memory.
 struct Mount(TempDir);
@@ -67,7 +69,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     // What was discarded is free again.
     let whole = content(500_000, 3);
     let upload = new_upload();
-    let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+    let mut staging = store.stage(upload, start()).await.expect("a writer");
     staging.append(whole.slice(..100_000)).await.expect("taken");
     let suspended = staging.suspend().await.expect("suspended");
 
@@ -78,8 +80,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     assert!(matches!(probed, Err(Error::Full(_))), "{probed:?}");
     assert!(!mount.path().join("probe").exists());
     for _ in 0..2 {
-        let hasher = suspended.hasher.clone();
-        let staging = store.stage(upload, suspended.offset, hasher).await;
+        let staging = store.stage(upload, after(&suspended)).await;
         let mut staging = staging.expect("a writer");
         staging.append(whole.slice(100_000..)).await.expect("taken");
         let full = staging.suspend().await;
@@ -89,12 +90,12 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
 
     fs::remove_file(filler).expect("room is made");
     store.probe().await.expect("room");
-    let staging = store.stage(upload, suspended.offset, suspended.hasher);
+    let staging = store.stage(upload, after(&suspended));
     let mut staging = staging.await.expect("a writer");
     staging.append(whole.slice(100_000..)).await.expect("taken");
     let finished = staging.finish().await.expect("finished");
     assert_eq!(finished.digest, digest(&whole));
-    let location = store.promote(upload, &finished.digest).await;
+    let location = promote(&store, upload, &finished).await;
     let found = get(&store, &location.expect("a location")).await;
     assert!(found.expect("a blob") == whole);
 }
@@ -103,7 +104,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
 async fn a_writer_that_met_a_full_disk_stays_failed() {
     let mount = Mount::new();
     let store = DiskStore::open(mount.path()).expect("a store");
-    let staging = store.stage(new_upload(), 0, sha256()).await;
+    let staging = store.stage(new_upload(), start()).await;
     let mut staging = staging.expect("a writer");
     let frame = content(1_100_000, 1);
     staging.append(frame.clone()).await.expect("taken");
@@ -122,7 +123,7 @@ async fn a_read_only_disk_is_read_and_not_written() {
     let (whole, upload, id) = (content(100_000, 1), new_upload(), StoreId::new_at(1));
     store.claim(id).await.expect("claimed");
     let location = put(&*store, &whole).await.expect("a blob");
-    let digest = stage_whole(&*store, upload, &whole).await.expect("staged");
+    let finished = stage_whole(&*store, upload, &whole).await.expect("staged");
 
     mount.remount("ro");
     assert_eq!(get(&*store, &location).await.expect("a blob"), whole);
@@ -134,7 +135,10 @@ async fn a_read_only_disk_is_read_and_not_written() {
     for (refused, what) in [
         (new.map(drop), "a new upload"),
         (
-            store.stage(upload, 100_000, hasher).await.map(drop),
+            store
+                .stage(upload, resume(100_000, hasher, &[]))
+                .await
+                .map(drop),
             "an old upload",
         ),
         (store.discard(upload).await, "discard"),
@@ -149,11 +153,13 @@ async fn a_read_only_disk_is_read_and_not_written() {
     }
     drop(store);
     let store = DiskStore::open(mount.path()).expect("a store that is read");
-    let promoted = store.promote(upload, &digest).await;
+    let promoted = promote(&store, upload, &finished).await;
     assert!(matches!(promoted, Err(Error::ReadOnly(_))), "{promoted:?}");
     assert_eq!(get(&store, &location).await.expect("a blob"), whole);
 
     mount.remount("rw");
-    let location = store.promote(upload, &digest).await.expect("a location");
+    let location = promote(&store, upload, &finished)
+        .await
+        .expect("a location");
     assert_eq!(get(&store, &location).await.expect("a blob"), whole);
 }

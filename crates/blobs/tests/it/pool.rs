@@ -13,7 +13,7 @@ use futures_util::{FutureExt, TryStreamExt};
 use landfall_blobs::{BlobStore, DiskStore};
 use rustix::io::ReadWriteFlags;
 
-use crate::bytes_of::{content, digest, get, new_upload, put, sha256, stage_whole};
+use crate::bytes_of::{content, digest, get, new_upload, promote, put, stage_whole, start};
 
 fn with_one_thread(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -37,7 +37,7 @@ fn clients_that_send_and_read_nothing_hold_no_thread() {
         let location = put(&store, &content(2_000_000, 1)).await.expect("a blob");
         let mut idle = Vec::new();
         for _ in 0..50 {
-            let staging = store.stage(new_upload(), 0, sha256()).await;
+            let staging = store.stage(new_upload(), start()).await;
             let mut staging = staging.expect("a writer");
             staging.append(content(1_200_000, 1)).await.expect("taken");
             staging.append(content(100, 1)).await.expect("taken");
@@ -84,7 +84,7 @@ fn a_slow_disk_slows_its_client() {
     with_one_thread(async {
         let directory = tempfile::tempdir().expect("a directory");
         let store = DiskStore::open(directory.path()).expect("a store");
-        let staging = store.stage(new_upload(), 0, sha256()).await;
+        let staging = store.stage(new_upload(), start()).await;
         let mut staging = staging.expect("a writer");
         let thread = hold_the_thread();
         let mut taken = 0;
@@ -106,7 +106,7 @@ fn a_cancelled_append_has_taken_its_bytes_whole() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = DiskStore::open(directory.path()).expect("a store");
         let whole = content(3_500_000, 1);
-        let staging = store.stage(new_upload(), 0, sha256()).await;
+        let staging = store.stage(new_upload(), start()).await;
         let mut staging = staging.expect("a writer");
         let thread = hold_the_thread();
         staging
@@ -136,17 +136,17 @@ fn a_batch_of_a_dropped_writer_does_not_reach_its_successor() {
         let store = DiskStore::open(directory.path()).expect("a store");
         let (upload, whole) = (new_upload(), content(100_000, 1));
         let thread = hold_the_thread();
-        let mut dropped = store.stage(upload, 0, sha256()).await.expect("a writer");
+        let mut dropped = store.stage(upload, start()).await.expect("a writer");
         dropped.append(content(1_200_000, 9)).await.expect("taken");
         drop(dropped);
-        let mut staging = store.stage(upload, 0, sha256()).await.expect("a writer");
+        let mut staging = store.stage(upload, start()).await.expect("a writer");
         staging.append(whole.clone()).await.expect("taken");
         // Behind the batch in the queue of the pool.
         let finish = tokio::spawn(staging.finish());
         drop(thread);
         let finished = finish.await.expect("no panic").expect("finished");
         assert_eq!(finished.digest, digest(&whole));
-        let location = store.promote(upload, &finished.digest).await;
+        let location = promote(&store, upload, &finished).await;
         let found = get(&store, &location.expect("a location")).await;
         assert!(found.expect("a blob") == whole);
     });
@@ -158,12 +158,14 @@ fn a_cancelled_promotion_is_repeated_by_calling_it_again() {
         let directory = tempfile::tempdir().expect("a directory");
         let store = DiskStore::open(directory.path()).expect("a store");
         let (upload, whole) = (new_upload(), content(10, 1));
-        let digest = stage_whole(&store, upload, &whole).await.expect("staged");
+        let finished = stage_whole(&store, upload, &whole).await.expect("staged");
         let thread = hold_the_thread();
-        let promotion = store.promote(upload, &digest).now_or_never();
+        let promotion = promote(&store, upload, &finished).now_or_never();
         assert!(promotion.is_none(), "it was not cancelled");
         drop(thread);
-        let location = store.promote(upload, &digest).await.expect("a location");
+        let location = promote(&store, upload, &finished)
+            .await
+            .expect("a location");
         assert_eq!(get(&store, &location).await.expect("a blob"), whole);
     });
 }

@@ -10,6 +10,9 @@
 //! a batch is written, on the blocking pool, so whoever comes after waits for a
 //! batch at the longest.
 //!
+//! This is for the writers of one process. Where several processes share a store,
+//! the store has to see to it that they can't harm each other.
+//!
 //! A writer that has made everything durable *settles* its generation. Bytes
 //! are promoted only while the newest generation is settled: otherwise somebody
 //! is writing them, or is about to cut them.
@@ -28,7 +31,7 @@ use crate::Error;
 
 /// The fences of all uploads that something is being done with.
 #[derive(Debug, Default)]
-pub(super) struct Fences(Mutex<Registry>);
+pub(crate) struct Fences(Mutex<Registry>);
 
 #[derive(Debug, Default)]
 struct Registry {
@@ -49,7 +52,7 @@ struct Fence {
 
 /// Keeps others from the staged file while it lives.
 #[derive(Debug)]
-pub(super) struct Alone<'a> {
+pub(crate) struct Alone<'a> {
     fence: &'a Fence,
     generation: u64,
     _guard: MutexGuard<'a, ()>,
@@ -57,7 +60,7 @@ pub(super) struct Alone<'a> {
 
 /// The right to write an upload, until somebody else takes it.
 #[derive(Debug, Clone)]
-pub(super) struct Turn {
+pub(crate) struct Turn {
     upload: UploadId,
     fence: Arc<Fence>,
     generation: u64,
@@ -84,7 +87,7 @@ impl Fences {
     }
 
     /// Fences every earlier writer of `upload` off.
-    pub(super) fn take_over(&self, upload: UploadId) -> Turn {
+    pub(crate) fn take_over(&self, upload: UploadId) -> Turn {
         let fence = self.fence(upload);
         let generation = fence.newest.fetch_add(1, Ordering::SeqCst) + 1;
         Turn {
@@ -96,7 +99,7 @@ impl Fences {
 
     /// The turn of whoever wrote `upload` last. It can be entered if they have
     /// settled.
-    pub(super) fn settled(&self, upload: UploadId) -> Turn {
+    pub(crate) fn settled(&self, upload: UploadId) -> Turn {
         let fence = self.fence(upload);
         let generation = fence.settled.load(Ordering::SeqCst);
         Turn {
@@ -111,7 +114,7 @@ impl Turn {
     /// Waits for the batch that is being written, then keeps others from the
     /// staged file while the guard lives. [`Error::Superseded`] if somebody
     /// else took the upload over.
-    pub(super) fn enter(&self) -> Result<Alone<'_>, Error> {
+    pub(crate) fn enter(&self) -> Result<Alone<'_>, Error> {
         let alone = self.enter_regardless();
         if self.fence.newest.load(Ordering::SeqCst) == self.generation {
             Ok(alone)
@@ -122,9 +125,15 @@ impl Turn {
         }
     }
 
+    /// As [`Turn::enter`], but keeps nobody out: for stores whose writers can't
+    /// harm each other, and only shall know that they are out of the race.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.enter().map(drop)
+    }
+
     /// As [`Turn::enter`], whoever has the turn: for throwing the bytes away,
     /// which is right at any time.
-    pub(super) fn enter_regardless(&self) -> Alone<'_> {
+    pub(crate) fn enter_regardless(&self) -> Alone<'_> {
         Alone {
             fence: &self.fence,
             generation: self.generation,
@@ -135,7 +144,7 @@ impl Turn {
 
 impl Alone<'_> {
     /// The staged bytes are as they shall be.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         self.fence
             .settled
             .fetch_max(self.generation, Ordering::SeqCst);
