@@ -2,44 +2,56 @@
 //!
 //! What is deleted answers as unknown from the next request on. A manifest
 //! keeps its references until its undo window ends or, with `purge`, until the
-//! next run of the collector; the blobs follow.
+//! next run of the collector; the blobs follow. A repository goes the same way.
+//! An immutable tag keeps its manifest from being deleted, but not its
+//! repository.
 
 use landfall_clock::Timestamp;
 use landfall_database::WriteTransaction;
-use landfall_ids::RepositoryId;
+use landfall_ids::{DeletionId, ManifestId, RepositoryId};
 use landfall_oci::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{
     Error, Registry, Result,
-    store::{blobs, candidates, images, manifests, repositories, tags},
+    act::{Act, Hiding},
+    event::{self, Event},
+    store::{blobs, candidates, history, images, manifests, repositories, tags},
 };
 
 impl Registry {
-    /// Takes a tag away. The manifest stays.
-    pub async fn tag_delete(&self, name: &RepositoryName, tag: &Tag) -> Result<()> {
-        let (name, tag, now) = (name.clone(), tag.clone(), self.now());
-        self.database
-            .write(move |tx| {
-                let unknown = || Error::ManifestUnknown(tag.to_string());
-                let repository = repositories::repository_find(tx, &name)?.ok_or_else(unknown)?;
-                tags::tag_delete(tx, repository.id, &tag, now)?
-                    .ok_or_else(unknown)
-                    .map(drop)
-            })
-            .await
+    /// How something that is deleted now is hidden.
+    fn hiding(&self, now: Timestamp, purge: bool) -> Hiding {
+        let purge_due = if purge {
+            now
+        } else {
+            now + self.settings.undo_window
+        };
+        Hiding {
+            deletion: DeletionId::new_at(now.unix_micros()),
+            purge_due,
+        }
     }
 
     /// Deletes a manifest and the tags that point at it.
     pub async fn manifest_delete(&self, name: &RepositoryName, digest: &Digest) -> Result<()> {
         let (name, digest, now) = (name.clone(), *digest, self.now());
-        let purge_due = now + self.settings.undo_window;
+        let (actor, hiding) = (self.actor.clone(), self.hiding(now, false));
         self.database
             .write(move |tx| {
                 let unknown = || Error::ManifestUnknown(digest.to_string());
                 let repository = repositories::repository_find(tx, &name)?.ok_or_else(unknown)?;
-                let id = repository.id;
-                let hidden = manifests::manifest_hide(tx, id, &digest, now, purge_due)?;
-                if hidden { Ok(()) } else { Err(unknown()) }
+                let found = manifests::manifest_resolve(tx, &name, &Reference::Digest(digest))?;
+                let act = Act {
+                    tx,
+                    repository: &repository,
+                    actor: actor.as_deref(),
+                    now,
+                };
+                if act.manifest_hide(found.ok_or_else(unknown)?, hiding)? {
+                    Ok(())
+                } else {
+                    Err(unknown())
+                }
             })
             .await
     }
@@ -51,6 +63,9 @@ impl Registry {
             .write(move |tx| {
                 let link = blobs::link_find(tx, &name, &digest)?;
                 let repository = link.ok_or(Error::BlobUnknown(digest))?.repository;
+                if !blobs::link_lock(tx, repository, &digest)? {
+                    return Err(Error::BlobUnknown(digest));
+                }
                 if manifests::manifest_needs_blob(tx, repository, &digest)? {
                     return Err(Error::BlobInUse(digest));
                 }
@@ -63,23 +78,28 @@ impl Registry {
             .await
     }
 
-    /// Deletes a repository with everything in it.
-    pub async fn repository_delete(&self, name: &RepositoryName) -> Result<()> {
-        let (wanted, now) = (name.clone(), self.now());
-        let hidden = self
-            .database
-            .write(move |tx| repositories::repository_hide(tx, &wanted, now))
-            .await?;
-        if hidden {
-            Ok(())
-        } else {
-            Err(Error::RepositoryUnknown(name.to_string()))
-        }
+    /// Deletes a repository with everything in it. It can be restored until the
+    /// undo window ends, but not with `purge`.
+    pub async fn repository_delete(&self, name: &RepositoryName, purge: bool) -> Result<()> {
+        let (name, now, actor) = (name.clone(), self.now(), self.actor.clone());
+        let purge_due = self.hiding(now, purge).purge_due;
+        self.database
+            .write(move |tx| {
+                let hidden = repositories::repository_hide(tx, &name, now, purge_due)?;
+                let hidden = hidden.ok_or_else(|| Error::RepositoryUnknown(name.to_string()))?;
+                let deleted = Event::RepositoryDeleted { purge };
+                event::tell(tx, &hidden, actor.as_deref(), now, deleted)?;
+                Ok(())
+            })
+            .await
     }
 
     /// Deletes an image as a person means it, and names the manifests that
     /// went: a tag takes its manifest along when nothing else holds that one,
     /// and an index takes along the images that only it held.
+    ///
+    /// With `purge` nothing of it can be undone. So what another tag can still
+    /// be set back to is not taken along, unless it is named by its digest.
     pub async fn image_delete(
         &self,
         name: &RepositoryName,
@@ -87,55 +107,68 @@ impl Registry {
         purge: bool,
     ) -> Result<Vec<Digest>> {
         let (name, reference, now) = (name.clone(), reference.clone(), self.now());
-        let purge_due = if purge {
-            now
-        } else {
-            now + self.settings.undo_window
-        };
+        let (actor, hiding) = (self.actor.clone(), self.hiding(now, purge));
+        let since = now - self.settings.undo_window;
         self.database
             .write(move |tx| {
                 let unknown = || Error::ManifestUnknown(reference.to_string());
-                let repository = repositories::repository_find(tx, &name)?
-                    .ok_or_else(unknown)?
-                    .id;
-                let digest = match &reference {
-                    Reference::Digest(digest) => *digest,
-                    Reference::Tag(tag) => {
-                        let id = tags::tag_delete(tx, repository, tag, now)?.ok_or_else(unknown)?;
-                        if images::image_is_held(tx, id)? {
-                            return Ok(Vec::new());
-                        }
-                        images::image_find(tx, id)?.ok_or_else(unknown)?.digest
-                    }
+                let repository = repositories::repository_find(tx, &name)?.ok_or_else(unknown)?;
+                let act = Act {
+                    tx,
+                    repository: &repository,
+                    actor: actor.as_deref(),
+                    now,
                 };
-                let mut gone = Vec::new();
-                hide_with_children(tx, (&name, repository), digest, (now, purge_due), &mut gone)?;
-                if gone.is_empty() {
-                    Err(unknown())
-                } else {
-                    Ok(gone)
+                let found = manifests::manifest_resolve(tx, &name, &reference)?;
+                let id = found.ok_or_else(unknown)?;
+                manifests::manifest_lock(tx, id)?.ok_or_else(unknown)?;
+                let needed = |id, but: Option<&Tag>| match purge {
+                    true => may_go_back(tx, repository.id, id, since, but),
+                    false => Ok(false),
+                };
+                if let Reference::Tag(tag) = &reference {
+                    let stands = tags::tag_lock(tx, repository.id, tag)?;
+                    if stands != Some(id) {
+                        return Err(Error::TagChanged(tag.clone()));
+                    }
+                    let held = images::image_is_held(tx, id, tag)? || needed(id, Some(tag))?;
+                    let along = (!held).then_some(hiding.deletion);
+                    act.tag_take(tag, id, along, None)?;
+                    if held {
+                        return Ok(Vec::new());
+                    }
                 }
+                let mut gone = Vec::new();
+                let mut waiting = vec![id];
+                while let Some(id) = waiting.pop() {
+                    for child in images::image_orphans(tx, id)? {
+                        if !needed(child, None)? {
+                            waiting.push(child);
+                        }
+                    }
+                    let digest = manifests::manifest_digest(tx, id)?;
+                    if act.manifest_hide(id, hiding)? {
+                        gone.extend(digest);
+                    }
+                }
+                Ok(gone)
             })
             .await
     }
 }
 
-/// Hides a manifest, and then the children that only it held, and theirs.
-fn hide_with_children(
+/// Whether a tag, but this one, can still be set back to the manifest.
+fn may_go_back(
     tx: &WriteTransaction<'_>,
-    (name, repository): (&RepositoryName, RepositoryId),
-    digest: Digest,
-    (now, purge_due): (Timestamp, Timestamp),
-    gone: &mut Vec<Digest>,
-) -> Result<()> {
-    let mut waiting = vec![digest];
-    while let Some(digest) = waiting.pop() {
-        let found = manifests::manifest_resolve(tx, name, &Reference::Digest(digest))?;
-        let Some(id) = found else { continue };
-        waiting.extend(images::image_orphans(tx, id)?);
-        if manifests::manifest_hide(tx, repository, &digest, now, purge_due)? {
-            gone.push(digest);
-        }
+    repository: RepositoryId,
+    id: ManifestId,
+    since: Timestamp,
+    but: Option<&Tag>,
+) -> Result<bool> {
+    match manifests::manifest_digest(tx, id)? {
+        Some(digest) => Ok(history::history_may_need(
+            tx, repository, &digest, since, but,
+        )?),
+        None => Ok(false),
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What can go wrong, told by what a caller can do about it.
 
-use landfall_oci::Digest;
+use landfall_oci::{Digest, RepositoryName, Tag};
 
 /// A failure of the registry.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,39 @@ pub enum Error {
     /// No manifest of this tag or digest is in the repository.
     #[error("manifest `{0}` is not known to this repository")]
     ManifestUnknown(String),
+    /// No tag of this name is in the repository.
+    #[error("tag `{0}` is not known to this repository")]
+    TagUnknown(Tag),
+    /// The rules of the repository keep the tag where it is.
+    #[error(
+        "tag `{tag}` of `{repository}` is immutable: it can't be moved or deleted; use another \
+         tag, or have the rules of the repository changed"
+    )]
+    TagImmutable {
+        /// The tag.
+        tag: Tag,
+        /// Its repository.
+        repository: RepositoryName,
+    },
+    /// Somebody else has changed the tag since the caller looked at it.
+    #[error("tag `{0}` was changed meanwhile; look at its history and try again")]
+    TagChanged(Tag),
+    /// Nothing that is known has happened to the tag.
+    #[error("nothing is known to have happened to tag `{0}`, so there is nothing to undo")]
+    NothingToUndo(Tag),
+    /// The image that a tag would point at again was deleted, and may still be
+    /// restored.
+    #[error("image `{0}`, to which the tag would go back, was deleted; restore the image first")]
+    ImageDeleted(Digest),
+    /// The image is there, so nothing is to be restored.
+    #[error("`{0}` is not deleted")]
+    NotDeleted(String),
+    /// The time to undo is over.
+    #[error("`{0}` can't be brought back any more: the time to undo has ended")]
+    UndoEnded(String),
+    /// It was deleted without a time to undo.
+    #[error("`{0}` can't be brought back: it was deleted with purge, which leaves no time to undo")]
+    Purged(String),
     /// No blob of this digest is in the repository.
     #[error("blob `{0}` is not known to this repository")]
     BlobUnknown(Digest),

@@ -41,7 +41,7 @@ impl Registry {
             .zip(sources)
             .map(|(digest, sources)| (digest, sources.into_iter().find(&may_read)))
             .collect();
-        let (now, name) = (self.now(), name.clone());
+        let (now, name, actor) = (self.now(), name.clone(), self.actor.clone());
         let promise = self.promise();
         let states = self
             .database
@@ -61,8 +61,14 @@ impl Registry {
                     });
                     if state != LayerState::New && !covered {
                         let keep_until = promise.given(now);
-                        let repository = repositories::repository_ensure(tx, &name, account, now)?;
-                        blobs::link_upsert(tx, repository, digest, keep_until)?;
+                        let repository = repositories::repository_ensure(
+                            tx,
+                            &name,
+                            account,
+                            actor.as_deref(),
+                            now,
+                        )?;
+                        blobs::link_upsert(tx, repository.id, digest, keep_until)?;
                         candidates::candidate_insert(tx, digest, keep_until, now)?;
                     }
                     states.push((*digest, state));

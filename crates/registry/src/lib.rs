@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod act;
 mod delete;
 mod error;
+mod event;
 mod fsck;
 mod garbage;
 mod images;
@@ -11,15 +13,20 @@ mod manifests;
 mod model;
 mod mounts;
 mod opening;
+mod pins;
 mod promise;
 mod pull;
 mod referrers;
 mod repositories;
+mod runs;
 mod schema;
 mod store;
+mod tag_rules;
 mod tags;
 mod turns;
+mod undo;
 mod uploads;
+mod usage;
 
 use std::{fmt, sync::Arc};
 
@@ -34,25 +41,36 @@ pub use garbage::{GarbageOptions, GarbageProgress, GarbageReport};
 pub use images::{HistoryEntry, ImageNode};
 pub use manifests::PushTarget;
 pub use model::*;
+pub use pull::PulledManifest;
 pub use repositories::StoreTotals;
+pub use runs::{RunKind, RunLease, RunRecord};
 pub use schema::MIGRATIONS;
+pub use tag_rules::{InvalidTagRules, TagPattern, TagRules};
 pub use uploads::Body;
+pub use usage::RepositoryUsage;
 
 /// The result of an act of the registry.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The registry: what may be done with repositories, manifests and blobs.
 /// Whether the caller may do it was asked before.
+///
+/// A handle acts for somebody, whose name is written down with what was done
+/// ([`Registry::acting_as`]), or else by itself.
+#[derive(Clone)]
 pub struct Registry {
     database: Database,
     blobs: Arc<dyn BlobStore>,
     clock: Arc<dyn Clock>,
     settings: Settings,
     store: StoreId,
-    manifests: quick_cache::sync::Cache<ManifestId, Arc<StoredManifest>, pull::ContentWeight>,
-    collecting: tokio::sync::Mutex<()>,
-    checking: tokio::sync::Mutex<()>,
-    turns: turns::Turns,
+    manifests: Arc<quick_cache::sync::Cache<ManifestId, Arc<PulledManifest>, pull::ContentWeight>>,
+    // Async mutexes: each is held while a run goes on, and only ever tried.
+    collecting: Arc<tokio::sync::Mutex<()>>,
+    checking: Arc<tokio::sync::Mutex<()>>,
+    turns: Arc<turns::Turns>,
+    usage: Arc<usage::Counts>,
+    actor: Option<Arc<str>>,
 }
 
 impl Registry {
@@ -64,6 +82,15 @@ impl Registry {
     /// What the operator has decided.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// A handle that acts for somebody of this name.
+    #[must_use]
+    pub fn acting_as(&self, name: &str) -> Self {
+        Self {
+            actor: Some(name.into()),
+            ..self.clone()
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -11,7 +11,9 @@ use landfall_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName, Tag}
 
 use crate::{
     Error, PushedManifest, Registry, Result,
-    store::{blobs, manifests, repositories, tags},
+    act::Act,
+    event::Event,
+    store::{blobs, manifests, repositories},
 };
 
 /// A larger manifest is parsed off the async threads.
@@ -52,12 +54,17 @@ impl Registry {
         }
         let now = self.now();
         let subject = manifest.subject.as_ref().map(|subject| subject.digest);
-        let name = name.clone();
+        let mut tags = target.tags;
+        // In the order in which rows are locked, each once.
+        tags.sort_unstable();
+        tags.dedup();
+        let (name, actor) = (name.clone(), self.actor.clone());
         self.database
             .write(move |tx| {
-                let repository = repositories::repository_ensure(tx, &name, account, now)?;
+                let actor = actor.as_deref();
+                let repository = repositories::repository_ensure(tx, &name, account, actor, now)?;
                 let new = manifests::NewManifest {
-                    repository,
+                    repository: repository.id,
                     digest,
                     manifest: &manifest,
                     content: &content,
@@ -65,9 +72,21 @@ impl Registry {
                 };
                 let id = manifests::manifest_upsert(tx, &new)?
                     .ok_or_else(|| Error::ManifestUnknown(digest.to_string()))?;
-                refer(tx, id, repository, &manifest)?;
-                for tag in &target.tags {
-                    tags::tag_upsert(tx, repository, tag, id, now)?;
+                refer(tx, id, repository.id, &manifest)?;
+                let act = Act {
+                    tx,
+                    repository: &repository,
+                    actor,
+                    now,
+                };
+                act.tell(Event::ManifestPushed {
+                    digest: &digest,
+                    media_type: &manifest.media_type,
+                    size: content.len() as u64,
+                    subject: manifest.subject.as_ref().map(|subject| &subject.digest),
+                })?;
+                for tag in &tags {
+                    act.tag_set(tag, id, &digest)?;
                 }
                 Ok(())
             })

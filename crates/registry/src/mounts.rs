@@ -19,15 +19,16 @@ impl Registry {
         digest: &Digest,
         from: &RepositoryName,
     ) -> Result<bool> {
-        let (now, digest) = (self.now(), *digest);
+        let (now, digest, actor) = (self.now(), *digest, self.actor.clone());
         let (name, from, keep_until) = (name.clone(), from.clone(), self.promise().given(now));
         self.database
             .write(move |tx| {
                 if blobs::link_find(tx, &from, &digest)?.is_none() {
                     return Ok(false);
                 }
-                let repository = repositories::repository_ensure(tx, &name, account, now)?;
-                blobs::link_upsert(tx, repository, &digest, keep_until)?;
+                let actor = actor.as_deref();
+                let repository = repositories::repository_ensure(tx, &name, account, actor, now)?;
+                blobs::link_upsert(tx, repository.id, &digest, keep_until)?;
                 candidates::candidate_insert(tx, &digest, keep_until, now)?;
                 Ok(true)
             })

@@ -34,10 +34,16 @@ impl Registry {
             clock,
             settings,
             store,
-            manifests: Cache::with_weighter(CACHED_MANIFESTS, CACHED_BYTES, pull::ContentWeight),
-            collecting: tokio::sync::Mutex::new(()),
-            checking: tokio::sync::Mutex::new(()),
-            turns: Turns::default(),
+            manifests: Arc::new(Cache::with_weighter(
+                CACHED_MANIFESTS,
+                CACHED_BYTES,
+                pull::ContentWeight,
+            )),
+            collecting: Arc::default(),
+            checking: Arc::default(),
+            turns: Arc::<Turns>::default(),
+            usage: Arc::default(),
+            actor: None,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Pulling: manifests and blobs, found and read.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use landfall_blobs::BlobSource;
 use landfall_ids::ManifestId;
@@ -8,19 +8,41 @@ use landfall_oci::{Digest, Reference, RepositoryName};
 use quick_cache::Weighter;
 
 use crate::{
-    Error, Registry, Result, StoredBlob, StoredManifest,
+    Error, Registry, RepositoryUsage, Result, StoredBlob, StoredManifest,
+    event::{self, Event},
     store::{blobs, candidates, manifests},
 };
 
 /// A larger manifest is read from the database each time.
 const LARGEST_CACHED: usize = 1024 * 1024;
 
+/// A manifest in memory, beside the counters of its repository.
+#[derive(Debug)]
+pub struct PulledManifest {
+    manifest: StoredManifest,
+    usage: Arc<RepositoryUsage>,
+}
+
+impl PulledManifest {
+    /// Where an answer with the manifest is counted.
+    pub fn usage(&self) -> &RepositoryUsage {
+        &self.usage
+    }
+}
+
+impl Deref for PulledManifest {
+    type Target = StoredManifest;
+    fn deref(&self) -> &StoredManifest {
+        &self.manifest
+    }
+}
+
 /// Weighs a manifest in memory by its bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct ContentWeight;
 
-impl Weighter<ManifestId, Arc<StoredManifest>> for ContentWeight {
-    fn weight(&self, _: &ManifestId, manifest: &Arc<StoredManifest>) -> u64 {
+impl Weighter<ManifestId, Arc<PulledManifest>> for ContentWeight {
+    fn weight(&self, _: &ManifestId, manifest: &Arc<PulledManifest>) -> u64 {
         manifest.content.len() as u64 + 256
     }
 }
@@ -35,12 +57,9 @@ impl Registry {
         &self,
         name: &RepositoryName,
         reference: &Reference,
-    ) -> Result<Arc<StoredManifest>> {
+    ) -> Result<Arc<PulledManifest>> {
         let unknown = || Error::ManifestUnknown(reference.to_string());
-        let (wanted, by) = (name.clone(), reference.clone());
-        let id = self
-            .database
-            .read(move |tx| manifests::manifest_resolve(tx, &wanted, &by))
+        let id = manifests::manifest_look_up(&self.database, name, reference)
             .await?
             .ok_or_else(unknown)?;
         if let Some(manifest) = self.manifests.get(&id) {
@@ -50,7 +69,10 @@ impl Registry {
             .database
             .read(move |tx| manifests::manifest_load(tx, id))
             .await?;
-        let manifest = Arc::new(loaded.ok_or_else(unknown)?);
+        let manifest = Arc::new(PulledManifest {
+            manifest: loaded.ok_or_else(unknown)?,
+            usage: self.usage_of(name),
+        });
         if manifest.content.len() <= LARGEST_CACHED {
             self.manifests.insert(id, Arc::clone(&manifest));
         }
@@ -59,11 +81,7 @@ impl Registry {
 
     /// The blob, for reading.
     pub async fn blob_find(&self, name: &RepositoryName, digest: &Digest) -> Result<StoredBlob> {
-        let (wanted, of) = (name.clone(), *digest);
-        let link = self
-            .database
-            .read(move |tx| blobs::link_find(tx, &wanted, &of))
-            .await?;
+        let link = blobs::link_look_up(&self.database, name, digest).await?;
         link.map(|link| link.blob)
             .ok_or(Error::BlobUnknown(*digest))
     }
@@ -72,11 +90,7 @@ impl Registry {
     /// a client skips its upload.
     pub async fn blob_promise(&self, name: &RepositoryName, digest: &Digest) -> Result<StoredBlob> {
         let digest = *digest;
-        let wanted = name.clone();
-        let link = self
-            .database
-            .read(move |tx| blobs::link_find(tx, &wanted, &digest))
-            .await?;
+        let link = blobs::link_look_up(&self.database, name, &digest).await?;
         let link = link.ok_or(Error::BlobUnknown(digest))?;
         let now = self.now();
         if link.referenced || self.promise().is_covered(link.keep_until, now) {
@@ -98,6 +112,21 @@ impl Registry {
         } else {
             Err(Error::BlobUnknown(digest))
         }
+    }
+
+    /// The blob, and a URL that lets whoever has it read the bytes straight from
+    /// where they lie, for as long as `lifetime`. `None` if the store has no
+    /// such URLs.
+    pub async fn blob_url(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+        lifetime: Duration,
+    ) -> Result<Option<(StoredBlob, String)>> {
+        let blob = self.blob_find(name, digest).await?;
+        let octets = "application/octet-stream";
+        let url = self.blobs.presign(&blob.location, lifetime, octets).await?;
+        Ok(url.map(|url| (blob, url)))
     }
 
     /// Opens the bytes of a blob.
@@ -141,10 +170,24 @@ impl Registry {
                     .to_owned(),
             ));
         }
-        let (digest, location) = (blob.digest, blob.location.clone());
+        let (digest, location, now) = (blob.digest, blob.location.clone(), self.now());
         let marked = self
             .database
-            .write(move |tx| blobs::blob_set_damaged(tx, &digest, &location))
+            .write(move |tx| {
+                let marked = blobs::blob_set_damaged(tx, &digest, &location)?;
+                if marked {
+                    for repository in blobs::link_holders(tx, &digest)? {
+                        event::tell(
+                            tx,
+                            &repository,
+                            None,
+                            now,
+                            Event::BlobDamaged { digest: &digest },
+                        )?;
+                    }
+                }
+                Ok::<_, Error>(marked)
+            })
             .await?;
         Ok(marked)
     }

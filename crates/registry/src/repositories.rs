@@ -4,8 +4,9 @@ use landfall_ids::{AccountId, RepositoryId};
 use landfall_oci::RepositoryName;
 
 use crate::{
-    Error, Page, Registry, Repository, RepositorySummary, Result, store::blobs,
-    store::repositories, store::trash,
+    Error, Page, Registry, Repository, RepositorySummary, Result, TagRules,
+    event::{self, Event},
+    store::{blobs, repositories, trash},
 };
 
 /// What the whole store holds: the operator's figures.
@@ -37,11 +38,18 @@ impl Registry {
             account,
             name: name.clone(),
             created: now,
+            rules: TagRules::default(),
         };
-        let made = new.clone();
+        let (made, actor) = (new.clone(), self.actor.clone());
         let inserted = self
             .database
-            .write(move |tx| repositories::repository_insert(tx, &new))
+            .write(move |tx| {
+                let inserted = repositories::repository_insert(tx, &new)?;
+                if inserted {
+                    event::tell(tx, &new, actor.as_deref(), now, Event::RepositoryCreated)?;
+                }
+                Ok::<_, Error>(inserted)
+            })
             .await?;
         if inserted {
             Ok(made)
@@ -58,6 +66,25 @@ impl Registry {
                 let found = repositories::repository_find(tx, &name)?
                     .ok_or_else(|| Error::RepositoryUnknown(name.to_string()))?;
                 Ok(repositories::repository_summary(tx, found)?)
+            })
+            .await
+    }
+
+    /// Sets which tags of a repository may move. When this returns, whatever
+    /// went by the old rules is over.
+    pub async fn repository_set_rules(
+        &self,
+        name: &RepositoryName,
+        rules: TagRules,
+    ) -> Result<RepositorySummary> {
+        let name = name.clone();
+        self.database
+            .write(move |tx| {
+                let unknown = || Error::RepositoryUnknown(name.to_string());
+                let found = repositories::repository_find(tx, &name)?.ok_or_else(unknown)?;
+                repositories::repository_set_rules(tx, found.id, &rules)?;
+                let changed = repositories::repository_find(tx, &name)?.ok_or_else(unknown)?;
+                Ok(repositories::repository_summary(tx, changed)?)
             })
             .await
     }

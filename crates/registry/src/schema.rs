@@ -20,18 +20,40 @@
 //!   the collector looks at nothing else and never scans the store.
 //! - `trash`: locations that no row names any more, until their bytes are gone.
 //! - `manifest.deleted` hides a manifest; at `purge_due` its references go.
-//!   `held_until` is when it was last pushed, or lost a tag, an index, a
-//!   subject or a pin: the time of a manifest without any counts from there.
+//!   `held_until` is when it was last pushed, or lost an index, a subject or a
+//!   pin: the time of a manifest without any counts from there, and from when
+//!   it last lost a tag, which `tag_history` knows.
+//! - `tag_history`: what happened to each tag, numbered for each tag. Its rows
+//!   name manifests by digest, so that they hold nothing when their time is
+//!   over; while they can be undone, the collector takes them for roots.
+//! - `deletion` joins what one act took away, manifests and tags, so that one
+//!   act brings it back.
+//! - `repository_usage`: what was pulled, added up by every server.
+//! - `run`: the last collections and checks, and the lease's token of each.
 
 use landfall_database::{Migration, MigrationSet};
 
 /// The schema of this domain.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "registry",
-    migrations: &[Migration {
-        name: "the registry",
-        sql: REGISTRY,
-    }],
+    migrations: &[
+        Migration {
+            name: "the registry",
+            sql: REGISTRY,
+        },
+        Migration {
+            name: "tags with rules and a history; undo; usage",
+            sql: TAGS,
+        },
+        Migration {
+            name: "where the blob store has the bytes of an upload",
+            sql: UPLOAD_STATE,
+        },
+        Migration {
+            name: "runs that all servers know",
+            sql: RUNS,
+        },
+    ],
 };
 
 const REGISTRY: &str = "
@@ -136,4 +158,53 @@ create table trash(
   size BIGINT not null,
   not_before BIGINT not null);
 create index trash_not_before on trash(not_before);
+";
+
+const TAGS: &str = "
+alter table repository add column tags_immutable BIGINT not null default 0;
+alter table repository add column tag_exceptions TEXT not null default '';
+alter table repository add column purge_due BIGINT;
+update repository set purge_due = deleted;
+create index repository_purge on repository(purge_due) where purge_due is not null;
+
+alter table manifest add column deletion BYTEA;
+create index manifest_deletion on manifest(deletion) where deletion is not null;
+
+create table tag_history(
+  repository BYTEA not null references repository(id),
+  name TEXT not null,
+  number BIGINT not null,
+  act TEXT not null check (act in ('created', 'moved', 'deleted', 'restored')),
+  digest_before TEXT,
+  digest_after TEXT,
+  actor TEXT,
+  happened BIGINT not null,
+  undoes BIGINT,
+  deletion BYTEA,
+  primary key (repository, name, number));
+create index tag_history_before on tag_history(repository, digest_before)
+  where digest_before is not null;
+create index tag_history_happened on tag_history(happened);
+create index tag_history_deletion on tag_history(deletion) where deletion is not null;
+
+create table repository_usage(
+  repository BYTEA primary key references repository(id),
+  pulls BIGINT not null,
+  bytes BIGINT not null,
+  last_pull BIGINT);
+";
+
+const UPLOAD_STATE: &str = "
+alter table upload add column state BYTEA;
+";
+
+const RUNS: &str = "
+create table run(
+  id BYTEA primary key,
+  kind TEXT not null,
+  token BIGINT not null,
+  touched BIGINT not null,
+  ended BIGINT,
+  document TEXT not null);
+create index run_kind on run(kind, id);
 ";

@@ -11,8 +11,9 @@
 //! request are made in a turn as well: the bytes that get a location are those
 //! that were hashed, and not those of a request that came in between.
 //!
-//! This orders the requests of one process. Several processes over one store
-//! need a store that compares tokens itself.
+//! This orders the requests of one process. A store that several processes share
+//! gets the token as well, and sees to it that no writer harms what another has
+//! put on record.
 
 use std::{
     collections::HashMap,

@@ -13,7 +13,8 @@
 //! 4. **collect**: due candidates are looked at; links that nobody needs go,
 //!    then blobs without link, and their locations become trash;
 //! 5. **sweep**: the bytes of due trash are deleted, then its rows;
-//! 6. **orphans**: bytes that no row names, and that are older than any upload
+//! 6. **history**: what happened to tags long ago is forgotten;
+//! 7. **orphans**: bytes that no row names, and that are older than any upload
 //!    may be, become trash too; a crash left them.
 //!
 //! # How it stays out of the way
@@ -40,10 +41,12 @@ use std::{
 
 use landfall_clock::Timestamp;
 use landfall_database::WriteTransaction;
+use landfall_ids::{DeletionId, ManifestId};
 
 use crate::{
     Error, Registry, Result,
-    store::{candidates, purges, repositories, trash, uploads},
+    act::{Act, Hiding},
+    store::{candidates, history, manifests, pins, purges, repositories, trash, uploads},
 };
 
 /// What a step should take of the database's writer, at the most.
@@ -110,8 +113,8 @@ pub struct GarbageReport {
 }
 
 /// The phases, in the order of [`GarbageProgress::phase`].
-const PHASES: [&str; 7] = [
-    "starting", "uploads", "untagged", "purge", "collect", "sweep", "orphans",
+const PHASES: [&str; 8] = [
+    "starting", "uploads", "untagged", "purge", "collect", "sweep", "history", "orphans",
 ];
 
 impl GarbageProgress {
@@ -184,6 +187,8 @@ impl Registry {
         self.collect(times, progress).await?;
         progress.enter("sweep");
         self.sweep_trash(times, progress).await?;
+        progress.enter("history");
+        self.prune_history(times).await?;
         if !options.skip_orphans {
             progress.enter("orphans");
             self.sweep_orphans(times, progress).await?;
@@ -236,29 +241,49 @@ impl Registry {
 
     async fn hide_untagged(&self, times: Times) -> Result<()> {
         self.database
-            .write_behind(move |tx| purges::pins_expire(tx, times.now))
+            .write_behind(move |tx| pins::pins_expire(tx, times.now))
             .await?;
         let Some(after) = self.settings.untagged_after else {
             return Ok(());
         };
         let (before, purge_due) = (times.now - after, times.now + self.settings.undo_window);
+        let untagged = purges::UntaggedTimes {
+            before,
+            now: times.now,
+            untagged: before.min(times.now - self.settings.undo_window),
+        };
         self.in_steps(move |tx, limit| {
-            purges::hide_untagged(tx, before, times.now, purge_due, limit)
+            let mut hidden = 0;
+            for id in purges::untagged_page(tx, untagged, limit)? {
+                hidden += u64::from(hide_untagged(tx, id, untagged, purge_due)?);
+            }
+            Ok(hidden)
         })
         .await
         .map(drop)
+    }
+
+    /// Forgets what happened to tags long ago.
+    async fn prune_history(&self, times: Times) -> Result<()> {
+        let kept = self.settings.tag_history.max(self.settings.undo_window);
+        let kept = kept.max(self.settings.untagged_after.unwrap_or_default());
+        let before = times.now - kept;
+        self.in_steps(move |tx, limit| Ok(history::history_prune(tx, before, limit)?))
+            .await
+            .map(drop)
     }
 
     async fn purge(&self, times: Times, progress: &GarbageProgress) -> Result<()> {
         let promise = self.promise();
         let purged = self
             .in_steps(move |tx, limit| {
-                purges::purge_manifests(tx, times.now, times.now, promise, limit)
+                let purged = purges::purge_manifests(tx, times.now, times.now, promise, limit)?;
+                Ok(purged)
             })
             .await?;
         add(&progress.report.manifests, purged);
         self.in_steps(move |tx, limit| {
-            let Some(hidden) = repositories::repository_hidden(tx)? else {
+            let Some(hidden) = repositories::repository_due(tx, times.now)? else {
                 return Ok(0);
             };
             purges::purge_repository(tx, hidden, times.now, limit)?;
@@ -296,10 +321,7 @@ impl Registry {
     /// Repeats a step until it finds nothing more to do; what it did in all.
     async fn in_steps(
         &self,
-        step: impl Fn(&WriteTransaction<'_>, usize) -> landfall_database::Result<u64>
-        + Clone
-        + Send
-        + 'static,
+        step: impl Fn(&WriteTransaction<'_>, usize) -> Result<u64> + Clone + Send + 'static,
     ) -> Result<u64> {
         let (mut rows, mut done) = (*STEP_ROWS.end(), 0);
         loop {
@@ -329,4 +351,33 @@ fn next_rows(rows: usize, took: Duration) -> usize {
         rows + rows / 4
     };
     next.clamp(*STEP_ROWS.start(), *STEP_ROWS.end())
+}
+
+/// Hides a manifest if no root holds it.
+fn hide_untagged(
+    tx: &WriteTransaction<'_>,
+    id: ManifestId,
+    times: purges::UntaggedTimes,
+    purge_due: Timestamp,
+) -> Result<bool> {
+    if !purges::untagged_lock(tx, id, times)? {
+        return Ok(false);
+    }
+    let Some(of) = manifests::manifest_repository(tx, id)? else {
+        return Ok(false);
+    };
+    let Some(repository) = repositories::repository_by_id(tx, of)? else {
+        return Ok(false);
+    };
+    let act = Act {
+        tx,
+        repository: &repository,
+        actor: None,
+        now: times.now,
+    };
+    let hiding = Hiding {
+        deletion: DeletionId::new_at(times.now.unix_micros()),
+        purge_due,
+    };
+    act.manifest_hide(id, hiding)
 }

@@ -121,6 +121,7 @@ impl Registry {
     ) -> Result<bool> {
         self.database
             .write_behind(move |tx| {
+                tx.lock_exclusive("orphans")?;
                 if blobs::location_is_named(tx, &location)? {
                     return Ok(false);
                 }

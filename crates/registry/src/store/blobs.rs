@@ -2,12 +2,15 @@
 
 use landfall_blobs::Location;
 use landfall_clock::Timestamp;
-use landfall_database::{ReadTransaction, Result, Row, WriteTransaction, params};
+use landfall_database::{Database, ReadTransaction, Result, Row, WriteTransaction, params};
 use landfall_ids::{AccountId, RepositoryId};
 use landfall_oci::{Digest, RepositoryName};
 
-use super::columns::parsed;
-use crate::model::StoredBlob;
+use super::{
+    columns::parsed,
+    repositories::{COLUMNS, repository},
+};
+use crate::model::{Repository, StoredBlob};
 
 /// A link as a positive answer needs to know it.
 pub(crate) struct Link {
@@ -18,6 +21,16 @@ pub(crate) struct Link {
     pub(crate) referenced: bool,
 }
 
+const LINK: &str = "select r.id, b.digest, b.size, b.location, l.keep_until,
+           exists (select 1 from manifest_blob mb join manifest m on m.id = mb.manifest
+                   where mb.repository = l.repository and mb.digest = l.digest
+                     and m.deleted is null)
+    from repository r
+    join repository_blob l on l.repository = r.id
+    join blob b on b.digest = l.digest
+    where r.name = ?1 and r.deleted is null
+      and l.digest = ?2 and l.deleted is null and b.state = 'live'";
+
 /// The blob as this repository sees it, or `None`: not stored, damaged, not
 /// linked, hidden, or no such repository. One statement for all of these, so
 /// that they can't be told apart by its cost.
@@ -26,26 +39,25 @@ pub(crate) fn link_find(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Option<Link>> {
-    tx.first(
-        "select r.id, b.digest, b.size, b.location, l.keep_until,
-                exists (select 1 from manifest_blob mb join manifest m on m.id = mb.manifest
-                        where mb.repository = l.repository and mb.digest = l.digest
-                          and m.deleted is null)
-         from repository r
-         join repository_blob l on l.repository = r.id
-         join blob b on b.digest = l.digest
-         where r.name = ?1 and r.deleted is null
-           and l.digest = ?2 and l.deleted is null and b.state = 'live'",
-        params![name.as_str(), digest.to_string()],
-        |row| {
-            Ok(Link {
-                repository: row.get(0)?,
-                blob: blob(row, 1)?,
-                keep_until: row.get(4)?,
-                referenced: row.get(5)?,
-            })
-        },
-    )
+    tx.first(LINK, params![name.as_str(), digest.to_string()], link)
+}
+
+/// As [`link_find`], by itself: what each pull looks up.
+pub(crate) fn link_look_up(
+    database: &Database,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> impl Future<Output = Result<Option<Link>>> + use<> {
+    database.row(LINK, params![name.as_str(), digest.to_string()], link)
+}
+
+fn link(row: &Row<'_>) -> Result<Link> {
+    Ok(Link {
+        repository: row.get(0)?,
+        blob: blob(row, 1)?,
+        keep_until: row.get(4)?,
+        referenced: row.get(5)?,
+    })
 }
 
 fn blob(row: &Row<'_>, first: usize) -> Result<StoredBlob> {
@@ -56,21 +68,41 @@ fn blob(row: &Row<'_>, first: usize) -> Result<StoredBlob> {
     })
 }
 
-/// The size of a blob that the repository may refer to, or `None`.
+/// The size of a blob that the repository may refer to, or `None`. The link
+/// stays until the end of the transaction; others may refer to it as well, and
+/// may prolong its promise.
 pub(crate) fn link_size(
     tx: &WriteTransaction<'_>,
     repository: RepositoryId,
     digest: &Digest,
 ) -> Result<Option<u64>> {
-    tx.first(
+    let size = tx.first(
         &format!(
-            "select b.size from repository_blob l join blob b on b.digest = l.digest
-             where l.repository = ?1 and l.digest = ?2 and l.deleted is null
-               and b.state = 'live'{}",
-            tx.for_update()
+            "select (select b.size from blob b where b.digest = l.digest and b.state = 'live')
+             from repository_blob l
+             where l.repository = ?1 and l.digest = ?2 and l.deleted is null{}",
+            tx.for_key_share()
         ),
         params![repository, digest.to_string()],
         |row| row.get(0),
+    )?;
+    Ok(size.flatten())
+}
+
+/// Locks the link against new references; `false` if it is not there. Who asks
+/// afterwards whether it is referred to sees every reference.
+pub(crate) fn link_lock(
+    tx: &WriteTransaction<'_>,
+    repository: RepositoryId,
+    digest: &Digest,
+) -> Result<bool> {
+    tx.exists(
+        &format!(
+            "select 1 from repository_blob
+             where repository = ?1 and digest = ?2 and deleted is null{}",
+            tx.for_update()
+        ),
+        params![repository, digest.to_string()],
     )
 }
 
@@ -138,6 +170,18 @@ pub(crate) fn link_sources(
          order by r.name limit 8",
         params![digest.to_string(), account],
         |row| parsed(row, 0),
+    )
+}
+
+/// Every repository that can be seen and sees the blob.
+pub(crate) fn link_holders(tx: &ReadTransaction<'_>, digest: &Digest) -> Result<Vec<Repository>> {
+    tx.all(
+        &format!(
+            "select {COLUMNS} from repository_blob l join repository r on r.id = l.repository
+             where l.digest = ?1 and l.deleted is null and r.deleted is null order by r.id"
+        ),
+        params![digest.to_string()],
+        repository,
     )
 }
 

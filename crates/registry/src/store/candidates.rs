@@ -8,7 +8,7 @@
 
 use landfall_clock::Timestamp;
 use landfall_database::{ReadTransaction, Result, ToValue, WriteTransaction, params, placeholders};
-use landfall_ids::Id;
+use landfall_ids::{Id, RepositoryId};
 use landfall_oci::Digest;
 
 use super::{columns::parsed, trash};
@@ -76,68 +76,76 @@ pub(crate) fn candidate_step(
     if digests.is_empty() {
         return Ok(Step::default());
     }
+    let places = Places::of(&digests);
     let locked: Vec<String> = tx.all(
         &format!(
             "select digest from blob where digest in ({}) order by digest{}",
-            placeholders(1, digests.len()),
+            places.from(1),
             tx.skip_locked()
         ),
-        &values(&digests),
+        &places.params(&[]),
         |row| row.get(0),
     )?;
     let mut step = Step {
         claimed: claimed.len() as u64,
         ..Step::default()
     };
-    for digest in &locked {
-        links_expire(tx, digest, times.expired)?;
-        if let Some(blob) = blob_remove_unlinked(tx, digest)? {
+    if !locked.is_empty() {
+        links_expire(tx, &locked, times.expired)?;
+        for blob in blobs_remove_unlinked(tx, &locked)? {
             step.blobs += 1;
             step.bytes += blob.size;
             trash::trash_insert(tx, &blob.location, blob.size, times.not_before)?;
         }
     }
-    for (id, digest) in &claimed {
-        // A blob that somebody else holds is looked at again later.
-        tx.execute(
-            &format!(
-                "delete from candidate where id = ?1
-                 and (?3 = 1 or not exists (select 1 from blob b where b.digest = ?2))
-                 and not exists (select 1 from repository_blob l where l.digest = ?2
-                                 and l.keep_until <= ?4 and {UNREFERENCED})"
-            ),
-            params![
-                id,
-                digest,
-                locked.binary_search(digest).is_ok(),
-                times.expired
-            ],
-        )?;
-    }
+    candidates_remove(tx, &claimed, &locked, times.expired)?;
     Ok(step)
 }
 
 const UNREFERENCED: &str = "not exists (select 1 from manifest_blob mb
     where mb.repository = l.repository and mb.digest = l.digest)";
 
-fn links_expire(tx: &WriteTransaction<'_>, digest: &str, expired: Timestamp) -> Result<()> {
-    tx.execute(
+/// Deletes the expired links of blobs that this step has locked. A link that
+/// somebody refers to right now is passed over, and so is one that has got a
+/// reference by the time it is locked.
+fn links_expire(tx: &WriteTransaction<'_>, locked: &[String], expired: Timestamp) -> Result<()> {
+    let places = Places::of(locked);
+    let links: Vec<(RepositoryId, String)> = tx.all(
         &format!(
-            "delete from repository_blob as l
-             where l.digest = ?1 and l.keep_until <= ?2 and {UNREFERENCED}"
+            "select l.repository, l.digest from repository_blob l
+             where l.digest in ({}) and l.keep_until <= ?1 and {UNREFERENCED}
+             order by l.repository, l.digest{}",
+            places.from(2),
+            tx.skip_locked()
         ),
-        params![digest, expired],
+        &places.params(&[&expired]),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
+    for (repository, digest) in &links {
+        tx.execute(
+            &format!(
+                "delete from repository_blob as l
+                 where l.repository = ?1 and l.digest = ?2 and l.keep_until <= ?3
+                   and {UNREFERENCED}"
+            ),
+            params![repository, digest, expired],
+        )?;
+    }
     Ok(())
 }
 
-/// Deletes the row of a blob that no repository links, and returns it.
-fn blob_remove_unlinked(tx: &WriteTransaction<'_>, digest: &str) -> Result<Option<StoredBlob>> {
-    tx.first(
-        "delete from blob where digest = ?1
-           and not exists (select 1 from repository_blob l where l.digest = ?1)
-         returning digest, size, location",
-        params![digest],
+/// Deletes the rows of those of the locked blobs that no repository links, and
+/// returns them.
+fn blobs_remove_unlinked(tx: &WriteTransaction<'_>, locked: &[String]) -> Result<Vec<StoredBlob>> {
+    let places = Places::of(locked);
+    tx.all(
+        &format!(
+            "delete from blob as b where b.digest in ({})
+               and not exists (select 1 from repository_blob l where l.digest = b.digest)
+             returning digest, size, location",
+            places.from(1)
+        ),
+        &places.params(&[]),
         |row| {
             Ok(StoredBlob {
                 digest: parsed(row, 0)?,
@@ -148,8 +156,62 @@ fn blob_remove_unlinked(tx: &WriteTransaction<'_>, digest: &str) -> Result<Optio
     )
 }
 
-fn values<'a>(texts: &'a [&'a str]) -> Vec<&'a dyn ToValue> {
-    texts.iter().map(|text| text as &dyn ToValue).collect()
+/// Drops the candidates that have been looked at. A blob that somebody else
+/// holds is looked at again later, and so is a link that was passed over.
+fn candidates_remove(
+    tx: &WriteTransaction<'_>,
+    claimed: &[(Vec<u8>, String)],
+    locked: &[String],
+    expired: Timestamp,
+) -> Result<()> {
+    let is_locked = |digest: &String| locked.binary_search(digest).is_ok();
+    let (looked_at, passed_over): (Vec<_>, Vec<_>) =
+        claimed.iter().partition(|(_, digest)| is_locked(digest));
+    for (ids, gone) in [
+        (looked_at, ""),
+        (
+            passed_over,
+            "and not exists (select 1 from blob b where b.digest = c.digest)",
+        ),
+    ] {
+        if ids.is_empty() {
+            continue;
+        }
+        let ids: Vec<Vec<u8>> = ids.into_iter().map(|(id, _)| id.clone()).collect();
+        let places = Places::of(&ids);
+        tx.execute(
+            &format!(
+                "delete from candidate as c where c.id in ({}) {gone}
+                 and not exists (select 1 from repository_blob l where l.digest = c.digest
+                                 and l.keep_until <= ?1 and {UNREFERENCED})",
+                places.from(2)
+            ),
+            &places.params(&[&expired]),
+        )?;
+    }
+    Ok(())
+}
+
+/// A list of parameters, filled up to one of a few lengths by naming the last
+/// one again, so that there are few statements to prepare.
+struct Places<'a, T>(Vec<&'a T>);
+
+impl<'a, T: ToValue> Places<'a, T> {
+    fn of(values: &'a [T]) -> Self {
+        let length = values.len().next_power_of_two();
+        let last = values.last().into_iter().cycle();
+        Self(values.iter().chain(last).take(length).collect())
+    }
+
+    /// `?2, ?3`, from the place `first` on.
+    fn from(&self, first: usize) -> String {
+        placeholders(first, self.0.len())
+    }
+
+    fn params(&self, before: &[&'a dyn ToValue]) -> Vec<&dyn ToValue> {
+        let list = self.0.iter().map(|value| value as &dyn ToValue);
+        before.iter().copied().chain(list).collect()
+    }
 }
 
 /// What a run would collect now: blobs and their bytes. `purge_due` tells
@@ -166,7 +228,7 @@ pub(crate) fn candidate_forecast(
          where not exists (
            select 1 from repository_blob l
            join repository r on r.id = l.repository
-           where l.digest = b.digest and r.deleted is null and (
+           where l.digest = b.digest and (r.purge_due is null or r.purge_due > ?2) and (
              l.keep_until > ?1 or exists (
                select 1 from manifest_blob mb join manifest m on m.id = mb.manifest
                where mb.repository = l.repository and mb.digest = l.digest

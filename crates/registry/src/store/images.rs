@@ -2,7 +2,7 @@
 
 use landfall_database::{ReadTransaction, Result, Row, params};
 use landfall_ids::{ManifestId, RepositoryId};
-use landfall_oci::Digest;
+use landfall_oci::Tag;
 
 use super::{
     columns::{parsed, parsed_if_any},
@@ -68,9 +68,12 @@ pub(crate) fn image_find(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<Opt
 
 /// The children of an index that only it holds: no tag, no other index that
 /// can be seen, no pin.
-pub(crate) fn image_orphans(tx: &ReadTransaction<'_>, index: ManifestId) -> Result<Vec<Digest>> {
+pub(crate) fn image_orphans(
+    tx: &ReadTransaction<'_>,
+    index: ManifestId,
+) -> Result<Vec<ManifestId>> {
     tx.all(
-        "select m.digest from manifest_child c
+        "select m.id from manifest_child c
          join manifest m on m.repository = c.repository and m.digest = c.digest
          where c.manifest = ?1 and m.deleted is null
            and not exists (select 1 from tag t where t.manifest = m.id)
@@ -80,20 +83,20 @@ pub(crate) fn image_orphans(tx: &ReadTransaction<'_>, index: ManifestId) -> Resu
                              and o.manifest <> ?1 and i.deleted is null)
          order by m.digest",
         params![index],
-        |row| parsed(row, 0),
+        |row| row.get(0),
     )
 }
 
-/// Whether something holds the manifest by its identity: a tag, an index that
-/// can be seen, or a pin.
-pub(crate) fn image_is_held(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<bool> {
+/// Whether something holds the manifest by its identity: another tag than
+/// `but`, an index that can be seen, or a pin.
+pub(crate) fn image_is_held(tx: &ReadTransaction<'_>, id: ManifestId, but: &Tag) -> Result<bool> {
     tx.exists(
-        "select 1 from tag where manifest = ?1
+        "select 1 from tag where manifest = ?1 and name <> ?2
          union all select 1 from pin where manifest = ?1
          union all select 1 from manifest m
                    join manifest_child c on c.repository = m.repository and c.digest = m.digest
                    join manifest i on i.id = c.manifest
                    where m.id = ?1 and i.deleted is null",
-        params![id],
+        params![id, but.as_str()],
     )
 }

@@ -1,15 +1,37 @@
 //! The tables `manifest`, `manifest_blob` and `manifest_child`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::Bytes;
 use landfall_clock::Timestamp;
-use landfall_database::{ReadTransaction, Result, WriteTransaction, params};
-use landfall_ids::{ManifestId, RepositoryId};
+use landfall_database::{Database, ReadTransaction, Result, WriteTransaction, params};
+use landfall_ids::{DeletionId, ManifestId, RepositoryId};
 use landfall_oci::{Digest, Manifest, Reference, RepositoryName};
 
 use super::columns::parsed;
 use crate::model::{Referrer, StoredManifest};
+
+const BY_TAG: &str = "select m.id from repository r
+    join tag t on t.repository = r.id
+    join manifest m on m.id = t.manifest
+    where r.name = ?1 and r.deleted is null and t.name = ?2 and m.deleted is null";
+const BY_DIGEST: &str = "select m.id from repository r
+    join manifest m on m.repository = r.id
+    where r.name = ?1 and r.deleted is null and m.digest = ?2 and m.deleted is null";
+
+/// As [`manifest_resolve`], by itself: what each pull looks up.
+pub(crate) fn manifest_look_up(
+    database: &Database,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> impl Future<Output = Result<Option<ManifestId>>> + use<> {
+    let name = name.as_str();
+    let (sql, by) = match reference {
+        Reference::Tag(tag) => (BY_TAG, Cow::Borrowed(tag.as_str())),
+        Reference::Digest(digest) => (BY_DIGEST, Cow::Owned(digest.to_string())),
+    };
+    database.row(sql, params![name, by.as_ref() as &str], |row| row.get(0))
+}
 
 /// The manifest that a tag or a digest names, or `None`: no such repository,
 /// no such name, or hidden. One statement for all of these.
@@ -19,21 +41,14 @@ pub(crate) fn manifest_resolve(
     reference: &Reference,
 ) -> Result<Option<ManifestId>> {
     match reference {
-        Reference::Tag(tag) => tx.first(
-            "select m.id from repository r
-             join tag t on t.repository = r.id
-             join manifest m on m.id = t.manifest
-             where r.name = ?1 and r.deleted is null and t.name = ?2 and m.deleted is null",
-            params![name.as_str(), tag.as_str()],
-            |row| row.get(0),
-        ),
-        Reference::Digest(digest) => tx.first(
-            "select m.id from repository r
-             join manifest m on m.repository = r.id
-             where r.name = ?1 and r.deleted is null and m.digest = ?2 and m.deleted is null",
-            params![name.as_str(), digest.to_string()],
-            |row| row.get(0),
-        ),
+        Reference::Tag(tag) => {
+            let params = params![name.as_str(), tag.as_str()];
+            tx.first(BY_TAG, params, |row| row.get(0))
+        }
+        Reference::Digest(digest) => {
+            let params = params![name.as_str(), digest.to_string()];
+            tx.first(BY_DIGEST, params, |row| row.get(0))
+        }
     }
 }
 
@@ -77,7 +92,8 @@ pub(crate) fn manifest_upsert(
                               annotations, size, created, held_until, content)
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10)
          on conflict (repository, digest) do update
-         set deleted = null, purge_due = null, held_until = excluded.held_until
+         set deleted = null, purge_due = null, deletion = null,
+             held_until = excluded.held_until
          returning id",
         params![
             ManifestId::new_at(new.now.unix_micros()),
@@ -127,7 +143,7 @@ pub(crate) fn manifest_child_insert(
     let is_there = tx.exists(
         &format!(
             "select 1 from manifest where repository = ?1 and digest = ?2 and deleted is null{}",
-            tx.for_update()
+            tx.for_key_share()
         ),
         params![repository, child],
     )?;
@@ -141,31 +157,134 @@ pub(crate) fn manifest_child_insert(
     Ok(is_there)
 }
 
-/// Hides the manifest and takes its tags away; `false` if it is not there.
+/// The digest of a manifest that can be seen. It can be until the end of the
+/// transaction, and nothing begins to refer to it meanwhile.
+pub(crate) fn manifest_lock(tx: &WriteTransaction<'_>, id: ManifestId) -> Result<Option<Digest>> {
+    tx.first(
+        &format!(
+            "select digest from manifest where id = ?1 and deleted is null{}",
+            tx.for_update()
+        ),
+        params![id],
+        |row| parsed(row, 0),
+    )
+}
+
+/// The digest of a manifest.
+pub(crate) fn manifest_digest(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<Option<Digest>> {
+    tx.first(
+        "select digest from manifest where id = ?1",
+        params![id],
+        |row| parsed(row, 0),
+    )
+}
+
+/// The repository of a manifest.
+pub(crate) fn manifest_repository(
+    tx: &ReadTransaction<'_>,
+    id: ManifestId,
+) -> Result<Option<RepositoryId>> {
+    tx.first(
+        "select repository from manifest where id = ?1",
+        params![id],
+        |row| row.get(0),
+    )
+}
+
+/// Hides a manifest whose row is locked.
 pub(crate) fn manifest_hide(
     tx: &WriteTransaction<'_>,
+    id: ManifestId,
+    digest: &Digest,
+    (now, purge_due): (Timestamp, Timestamp),
+    deletion: DeletionId,
+) -> Result<()> {
+    tx.execute(
+        "update manifest set deleted = ?2, purge_due = ?3, deletion = ?4
+         where id = ?1 and deleted is null",
+        params![id, now, purge_due, deletion],
+    )?;
+    // From now on it holds its children and its referrers no more.
+    tx.execute(
+        "update manifest set held_until = ?3
+         where repository in (select repository from manifest where id = ?1)
+           and (subject = ?2 or digest in
+                 (select digest from manifest_child where manifest = ?1))",
+        params![id, digest.to_string(), now],
+    )?;
+    Ok(())
+}
+
+/// A manifest that is there, seen or hidden.
+pub(crate) struct Standing {
+    pub(crate) id: ManifestId,
+    /// Since when it is hidden.
+    pub(crate) deleted: Option<Timestamp>,
+    /// When it lets go of what it refers to.
+    pub(crate) purge_due: Option<Timestamp>,
+    /// The act that has hidden it.
+    pub(crate) deletion: Option<DeletionId>,
+}
+
+/// How a manifest stands.
+pub(crate) fn manifest_standing(
+    tx: &ReadTransaction<'_>,
     repository: RepositoryId,
     digest: &Digest,
-    now: Timestamp,
-    purge_due: Timestamp,
-) -> Result<bool> {
-    let hidden: Option<ManifestId> = tx.first(
-        "update manifest set deleted = ?3, purge_due = ?4
-         where repository = ?1 and digest = ?2 and deleted is null returning id",
-        params![repository, digest.to_string(), now, purge_due],
+) -> Result<Option<Standing>> {
+    tx.first(
+        "select id, deleted, purge_due, deletion from manifest
+         where repository = ?1 and digest = ?2",
+        params![repository, digest.to_string()],
+        |row| {
+            Ok(Standing {
+                id: row.get(0)?,
+                deleted: row.get(1)?,
+                purge_due: row.get(2)?,
+                deletion: row.get(3)?,
+            })
+        },
+    )
+}
+
+/// What one act has hidden and is still hidden, in the order of ids.
+pub(crate) fn manifest_hidden_by(
+    tx: &ReadTransaction<'_>,
+    repository: RepositoryId,
+    deletion: DeletionId,
+) -> Result<Vec<ManifestId>> {
+    tx.all(
+        "select id from manifest
+         where deletion = ?2 and repository = ?1 and deleted is not null order by id",
+        params![repository, deletion],
         |row| row.get(0),
+    )
+}
+
+/// Shows a hidden manifest again, with the links of its blobs, and gives its
+/// digest; `None` if it is not hidden, or its time to undo has ended.
+pub(crate) fn manifest_show(
+    tx: &WriteTransaction<'_>,
+    id: ManifestId,
+    now: Timestamp,
+) -> Result<Option<Digest>> {
+    let digest: Option<Digest> = tx.first(
+        "update manifest set deleted = null, purge_due = null, deletion = null, held_until = ?2
+         where id = ?1 and deleted is not null and purge_due > ?2 returning digest",
+        params![id, now],
+        |row| parsed(row, 0),
     )?;
-    if let Some(id) = hidden {
-        tx.execute("delete from tag where manifest = ?1", params![id])?;
-        // From now on it holds its children and its referrers no more.
+    if digest.is_some() {
+        // A blob that nothing seen needed may have been deleted meanwhile. Its
+        // bytes are there: the reference has held them.
         tx.execute(
-            "update manifest set held_until = ?4
-             where repository = ?2 and (subject = ?3 or digest in
-                   (select digest from manifest_child where manifest = ?1))",
-            params![id, repository, digest.to_string(), now],
+            "update repository_blob set deleted = null
+             where deleted is not null and (repository, digest) in
+               (select repository, digest from manifest_blob where manifest = ?1)",
+            params![id],
         )?;
     }
-    Ok(hidden.is_some())
+    Ok(digest)
 }
 
 /// Whether a manifest that can be seen needs the blob.

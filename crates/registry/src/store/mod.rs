@@ -7,10 +7,14 @@
 pub(crate) mod blobs;
 pub(crate) mod candidates;
 mod columns;
+pub(crate) mod history;
 pub(crate) mod images;
 pub(crate) mod manifests;
+pub(crate) mod pins;
 pub(crate) mod purges;
 pub(crate) mod repositories;
+pub(crate) mod runs;
 pub(crate) mod tags;
 pub(crate) mod trash;
 pub(crate) mod uploads;
+pub(crate) mod usage;

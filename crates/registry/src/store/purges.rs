@@ -10,7 +10,8 @@ use landfall_ids::{ManifestId, RepositoryId};
 use landfall_oci::Digest;
 
 use super::{
-    candidates::candidate_insert, columns::parsed, manifests::manifest_hide, repositories,
+    candidates::candidate_insert, columns::parsed, history::history_end_of_repository,
+    repositories, usage::usage_remove,
 };
 use crate::promise::Promise;
 
@@ -120,46 +121,71 @@ pub(crate) fn purge_repository(
     if !uploads.is_empty() {
         return Ok(true);
     }
+    if history_end_of_repository(tx, repository, limit)? > 0 {
+        return Ok(true);
+    }
+    usage_remove(tx, repository)?;
     repositories::repository_remove(tx, repository)?;
     Ok(false)
 }
 
-/// Hides up to `limit` manifests that no root holds and that none has held
-/// after `before`: no tag, no index that can be seen, no subject that can be
-/// seen, no pin.
-pub(crate) fn hide_untagged(
-    tx: &WriteTransaction<'_>,
-    before: Timestamp,
-    now: Timestamp,
-    purge_due: Timestamp,
-    limit: usize,
-) -> Result<u64> {
-    let alone: Vec<(RepositoryId, Digest)> = tx.all(
-        "select m.repository, m.digest from manifest m
-         where m.deleted is null and m.held_until <= ?1
-           and not exists (select 1 from tag t where t.manifest = m.id)
-           and not exists (select 1 from manifest_child c join manifest i on i.id = c.manifest
-                           where c.repository = m.repository and c.digest = m.digest
-                             and i.deleted is null)
-           and not exists (select 1 from manifest s where s.repository = m.repository
-                           and s.digest = m.subject and s.deleted is null)
-           and not exists (select 1 from pin p where p.manifest = m.id and p.until > ?2)
-         limit ?3",
-        params![before, now, limit],
-        |row| Ok((row.get(0)?, parsed(row, 1)?)),
-    )?;
-    for (repository, digest) in &alone {
-        manifest_hide(tx, *repository, digest, now, purge_due)?;
-    }
-    Ok(alone.len() as u64)
+/// What is true of a manifest `m` that no root holds, and none has held after
+/// `?1`: no tag, no index that can be seen, no subject that can be seen, no pin
+/// at `?2`; and no tag has been moved away from it, or deleted, after `?3`.
+const ALONE: &str = "m.deleted is null and m.held_until <= ?1
+    and not exists (select 1 from tag t where t.manifest = m.id)
+    and not exists (select 1 from manifest_child c join manifest i on i.id = c.manifest
+                    where c.repository = m.repository and c.digest = m.digest
+                      and i.deleted is null)
+    and not exists (select 1 from manifest s where s.repository = m.repository
+                    and s.digest = m.subject and s.deleted is null)
+    and not exists (select 1 from pin p where p.manifest = m.id and p.until > ?2)
+    and not exists (select 1 from tag_history h where h.repository = m.repository
+                    and h.digest_before = m.digest and h.happened > ?3)";
+
+/// When a manifest without roots is old enough to go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UntaggedTimes {
+    /// It was held by nothing after that.
+    pub(crate) before: Timestamp,
+    /// Pins that last longer count.
+    pub(crate) now: Timestamp,
+    /// What a tag has let go of after that counts as tagged: it is younger
+    /// than `before`, or it can be undone.
+    pub(crate) untagged: Timestamp,
 }
 
-/// Forgets pins that have ended.
-pub(crate) fn pins_expire(tx: &WriteTransaction<'_>, now: Timestamp) -> Result<u64> {
-    tx.execute(
-        "update manifest set held_until = ?1
-         where id in (select manifest from pin where until <= ?1)",
-        params![now],
+/// Up to `limit` manifests that no root holds.
+pub(crate) fn untagged_page(
+    tx: &ReadTransaction<'_>,
+    times: UntaggedTimes,
+    limit: usize,
+) -> Result<Vec<ManifestId>> {
+    tx.all(
+        &format!("select m.id from manifest m where {ALONE} limit ?4"),
+        params![times.before, times.now, times.untagged, limit],
+        |row| row.get(0),
+    )
+}
+
+/// Locks a manifest and looks once more whether no root holds it; `false` if
+/// one does by now, or if somebody works with it.
+pub(crate) fn untagged_lock(
+    tx: &WriteTransaction<'_>,
+    id: ManifestId,
+    times: UntaggedTimes,
+) -> Result<bool> {
+    let locked = tx.exists(
+        &format!(
+            "select 1 from manifest where id = ?1 and deleted is null{}",
+            tx.skip_locked()
+        ),
+        params![id],
     )?;
-    tx.execute("delete from pin where until <= ?1", params![now])
+    // By a later statement than the lock, which sees what committed before it.
+    Ok(locked
+        && tx.exists(
+            &format!("select 1 from manifest m where m.id = ?4 and {ALONE}"),
+            params![times.before, times.now, times.untagged, id],
+        )?)
 }

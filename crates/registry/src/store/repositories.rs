@@ -1,18 +1,24 @@
 //! The table `repository`, and the identity of the store.
 
 use landfall_clock::Timestamp;
-use landfall_database::{ReadTransaction, Result, Row, WriteTransaction, params};
+use landfall_database::{Error, ReadTransaction, Result, Row, WriteTransaction, params};
 use landfall_ids::{AccountId, RepositoryId, StoreId};
 use landfall_oci::RepositoryName;
 
-use super::columns::parsed;
-use crate::model::{Repository, RepositorySummary};
+use super::{columns::parsed, usage::usage_find};
+use crate::{
+    TagRules,
+    event::{self, Event},
+    model::{Repository, RepositorySummary},
+};
 
 pub(crate) fn store_id_ensure(
     tx: &WriteTransaction<'_>,
     new: StoreId,
     now: Timestamp,
 ) -> Result<StoreId> {
+    // Servers that start at once give the store one identity.
+    tx.lock_exclusive("store")?;
     if let Some(id) = store_id_find(tx)? {
         return Ok(id);
     }
@@ -27,14 +33,27 @@ pub(crate) fn store_id_find(tx: &ReadTransaction<'_>) -> Result<Option<StoreId>>
     tx.first("select id from store", params![], |row| row.get(0))
 }
 
-const COLUMNS: &str = "r.id, r.account, r.name, r.created";
+/// The columns of a repository `r`, for [`repository`].
+pub(super) const COLUMNS: &str =
+    "r.id, r.account, r.name, r.created, r.tags_immutable, r.tag_exceptions";
 
-fn repository(row: &Row<'_>) -> Result<Repository> {
+pub(super) fn repository(row: &Row<'_>) -> Result<Repository> {
     Ok(Repository {
         id: row.get(0)?,
         account: row.get(1)?,
         name: parsed(row, 2)?,
         created: row.get(3)?,
+        rules: rules(row, 4)?,
+    })
+}
+
+/// The rules in two columns, from `first` on.
+fn rules(row: &Row<'_>, first: usize) -> Result<TagRules> {
+    let exceptions: String = row.get(first + 1)?;
+    TagRules::stored(row.get(first)?, &exceptions).map_err(|_| Error::Column {
+        column: first + 1,
+        expected: "patterns of tags",
+        found: exceptions,
     })
 }
 
@@ -59,27 +78,57 @@ pub(crate) fn repository_insert(tx: &WriteTransaction<'_>, new: &Repository) -> 
     Ok(inserted == 1)
 }
 
-/// The repository of this name, made if it is not there.
+/// The repository of this name, made by `actor` if it is not there.
 pub(crate) fn repository_ensure(
     tx: &WriteTransaction<'_>,
     name: &RepositoryName,
     account: AccountId,
+    actor: Option<&str>,
     now: Timestamp,
-) -> Result<RepositoryId> {
+) -> Result<Repository> {
     if let Some(found) = repository_find(tx, name)? {
-        return Ok(found.id);
+        return Ok(found);
     }
-    let id = RepositoryId::new_at(now.unix_micros());
-    repository_insert(
-        tx,
-        &Repository {
-            id,
-            account,
-            name: name.clone(),
-            created: now,
-        },
+    let new = Repository {
+        id: RepositoryId::new_at(now.unix_micros()),
+        account,
+        name: name.clone(),
+        created: now,
+        rules: TagRules::default(),
+    };
+    if repository_insert(tx, &new)? {
+        event::tell(tx, &new, actor, now, Event::RepositoryCreated)?;
+    }
+    Ok(repository_find(tx, name)?.unwrap_or(new))
+}
+
+/// The rules about tags, which stay as they are until the end of the
+/// transaction.
+pub(crate) fn repository_rules_lock(
+    tx: &WriteTransaction<'_>,
+    id: RepositoryId,
+) -> Result<Option<TagRules>> {
+    tx.first(
+        &format!(
+            "select tags_immutable, tag_exceptions from repository where id = ?1{}",
+            tx.for_share()
+        ),
+        params![id],
+        |row| rules(row, 0),
+    )
+}
+
+/// Sets the rules about tags. It waits for acts that go by the old ones.
+pub(crate) fn repository_set_rules(
+    tx: &WriteTransaction<'_>,
+    id: RepositoryId,
+    rules: &TagRules,
+) -> Result<()> {
+    tx.execute(
+        "update repository set tags_immutable = ?2, tag_exceptions = ?3 where id = ?1",
+        params![id, rules.is_immutable(), rules.exceptions_text()],
     )?;
-    Ok(repository_find(tx, name)?.map_or(id, |found| found.id))
+    Ok(())
 }
 
 /// Names after `last`, in order.
@@ -132,28 +181,86 @@ pub(crate) fn repository_summary(
             "select sum(b.size) from repository_blob l join blob b on b.digest = l.digest
              where l.repository = ?1 and l.deleted is null",
         )?,
+        usage: usage_find(tx, repository.id)?,
         repository,
     })
 }
 
-/// Hides the repository; `false` if it is not there.
+/// Hides the repository until `purge_due`, when it goes; `None` if it is not
+/// there.
 pub(crate) fn repository_hide(
     tx: &WriteTransaction<'_>,
     name: &RepositoryName,
     now: Timestamp,
-) -> Result<bool> {
+    purge_due: Timestamp,
+) -> Result<Option<Repository>> {
+    let Some(found) = repository_find(tx, name)? else {
+        return Ok(None);
+    };
     let hidden = tx.execute(
-        "update repository set deleted = ?2 where name = ?1 and deleted is null",
-        params![name.as_str(), now],
+        "update repository set deleted = ?2, purge_due = ?3 where id = ?1 and deleted is null",
+        params![found.id, now, purge_due],
     )?;
-    Ok(hidden == 1)
+    Ok((hidden == 1).then_some(found))
 }
 
-/// A hidden repository that still has rows.
-pub(crate) fn repository_hidden(tx: &ReadTransaction<'_>) -> Result<Option<RepositoryId>> {
+/// A repository that is hidden.
+pub(crate) struct Hidden {
+    pub(crate) repository: Repository,
+    pub(crate) deleted: Timestamp,
+    pub(crate) purge_due: Timestamp,
+}
+
+/// The last of this name that was hidden and has not gone yet.
+pub(crate) fn repository_last_hidden(
+    tx: &WriteTransaction<'_>,
+    name: &RepositoryName,
+) -> Result<Option<Hidden>> {
     tx.first(
-        "select id from repository where deleted is not null order by deleted limit 1",
-        params![],
+        &format!(
+            "select {COLUMNS}, r.deleted, r.purge_due from repository r
+             where r.name = ?1 and r.deleted is not null and r.purge_due is not null
+             order by r.deleted desc, r.id desc limit 1{}",
+            tx.for_update()
+        ),
+        params![name.as_str()],
+        |row| {
+            Ok(Hidden {
+                repository: repository(row)?,
+                deleted: row.get(6)?,
+                purge_due: row.get(7)?,
+            })
+        },
+    )
+}
+
+/// Shows a hidden repository again; `false` if it is gone. One of the same name
+/// that can be seen is [`Error::Unique`].
+pub(crate) fn repository_show(
+    tx: &WriteTransaction<'_>,
+    id: RepositoryId,
+    now: Timestamp,
+) -> Result<bool> {
+    let shown = tx.execute(
+        "update repository set deleted = null, purge_due = null
+         where id = ?1 and deleted is not null and purge_due > ?2",
+        params![id, now],
+    )?;
+    Ok(shown == 1)
+}
+
+/// A hidden repository that is to go, and still has rows. Nobody shows it again
+/// until the end of the transaction.
+pub(crate) fn repository_due(
+    tx: &WriteTransaction<'_>,
+    due: Timestamp,
+) -> Result<Option<RepositoryId>> {
+    tx.first(
+        &format!(
+            "select id from repository where purge_due <= ?1 order by purge_due limit 1{}",
+            tx.for_update()
+        ),
+        params![due],
         |row| row.get(0),
     )
 }
@@ -165,4 +272,16 @@ pub(crate) fn repository_remove(tx: &WriteTransaction<'_>, id: RepositoryId) -> 
         params![id],
     )?;
     Ok(())
+}
+
+/// A repository, seen or hidden.
+pub(crate) fn repository_by_id(
+    tx: &ReadTransaction<'_>,
+    id: RepositoryId,
+) -> Result<Option<Repository>> {
+    tx.first(
+        &format!("select {COLUMNS} from repository r where r.id = ?1"),
+        params![id],
+        repository,
+    )
 }

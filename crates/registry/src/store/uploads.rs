@@ -1,7 +1,7 @@
 //! The table `upload`: sessions that survive a restart.
 //!
-//! A session has the bytes received so far, the state of their hash, and a
-//! **token**. A request that adds bytes takes the next token, and commits what
+//! A session has the bytes received so far, the state of their hash, where the
+//! blob store has them, and a **token**. A request that adds bytes takes the next token, and commits what
 //! it received by that token only: of two requests at once, the later wins and
 //! the earlier changes nothing.
 
@@ -17,6 +17,15 @@ pub(crate) struct Session {
     pub(crate) token: u64,
     /// What `Hasher::save` wrote.
     pub(crate) hasher: Vec<u8>,
+    /// What the blob store wrote.
+    pub(crate) state: Vec<u8>,
+}
+
+/// How far a request has brought a session.
+pub(crate) struct Progress<'a> {
+    pub(crate) received: u64,
+    pub(crate) hasher: &'a [u8],
+    pub(crate) state: &'a [u8],
 }
 
 pub(crate) fn upload_insert(
@@ -60,7 +69,7 @@ pub(crate) fn upload_take(
         "update upload set token = token + 1, touched = ?3
          where id = ?1 and repository in
            (select r.id from repository r where r.name = ?2 and r.deleted is null)
-         returning repository, received, token, hasher",
+         returning repository, received, token, hasher, state",
         params![id, name.as_str(), now],
         |row| {
             Ok(Session {
@@ -68,6 +77,7 @@ pub(crate) fn upload_take(
                 received: row.get(1)?,
                 token: row.get(2)?,
                 hasher: row.get(3)?,
+                state: row.get::<Option<_>>(4)?.unwrap_or_default(),
             })
         },
     )
@@ -78,13 +88,18 @@ pub(crate) fn upload_commit(
     tx: &WriteTransaction<'_>,
     id: UploadId,
     token: u64,
-    received: u64,
-    hasher: &[u8],
+    progress: Progress<'_>,
     now: Timestamp,
 ) -> Result<bool> {
+    let Progress {
+        received,
+        hasher,
+        state,
+    } = progress;
     let changed = tx.execute(
-        "update upload set received = ?3, hasher = ?4, touched = ?5 where id = ?1 and token = ?2",
-        params![id, token, received, hasher, now],
+        "update upload set received = ?3, hasher = ?4, state = ?5, touched = ?6
+         where id = ?1 and token = ?2",
+        params![id, token, received, hasher, state, now],
     )?;
     Ok(changed == 1)
 }
@@ -126,15 +141,24 @@ pub(crate) fn upload_expire(
     before: Timestamp,
     limit: usize,
 ) -> Result<Vec<UploadId>> {
-    tx.all(
+    // A session that a request takes over right now is passed over.
+    let ended: Vec<UploadId> = tx.all(
         &format!(
-            "delete from upload where id in
-               (select id from upload where {ENDED} order by touched limit ?2)
-             returning id"
+            "select id from upload where {ENDED} order by touched limit ?2{}",
+            tx.skip_locked()
         ),
         params![before, limit],
         |row| row.get(0),
-    )
+    )?;
+    uploads_remove(tx, &ended)?;
+    Ok(ended)
+}
+
+fn uploads_remove(tx: &WriteTransaction<'_>, ended: &[UploadId]) -> Result<()> {
+    for id in ended {
+        tx.execute("delete from upload where id = ?1", params![id])?;
+    }
+    Ok(())
 }
 
 /// Ends the sessions of a repository, a page, and names them.
@@ -143,13 +167,16 @@ pub(crate) fn upload_end_of_repository(
     repository: RepositoryId,
     limit: usize,
 ) -> Result<Vec<UploadId>> {
-    tx.all(
-        "delete from upload where id in
-           (select id from upload where repository = ?1 limit ?2)
-         returning id",
+    let ended: Vec<UploadId> = tx.all(
+        &format!(
+            "select id from upload where repository = ?1 limit ?2{}",
+            tx.for_update()
+        ),
         params![repository, limit],
         |row| row.get(0),
-    )
+    )?;
+    uploads_remove(tx, &ended)?;
+    Ok(ended)
 }
 
 /// How many sessions [`upload_expire`] would end.

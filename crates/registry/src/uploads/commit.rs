@@ -28,12 +28,14 @@ impl Registry {
     /// `false` if another request holds the session: then nothing is changed,
     /// and the bytes are that request's, or an orphan's.
     pub(super) async fn blob_commit(&self, from: Origin, blob: StoredBlob) -> Result<bool> {
-        let now = self.now();
+        let (now, actor) = (self.now(), self.actor.clone());
         let keep_until = self.promise().given(now);
         self.database
             .write(move |tx| {
                 // Bytes of an upload that lay still for long may have been taken
                 // for an orphan just now, and are about to be deleted.
+                // Who looks for orphans has done so before, or sees this commit.
+                tx.lock_shared("orphans")?;
                 if trash::trash_exists(tx, &blob.location)? {
                     return Err(Error::UploadUnknown);
                 }
@@ -43,7 +45,8 @@ impl Registry {
                     }
                     Origin::Session { repository, .. } => *repository,
                     Origin::Request { name, account } => {
-                        repositories::repository_ensure(tx, name, *account, now)?
+                        repositories::repository_ensure(tx, name, *account, actor.as_deref(), now)?
+                            .id
                     }
                 };
                 let unneeded = match blobs::blob_insert(tx, &blob, now)? {

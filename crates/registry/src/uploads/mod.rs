@@ -29,7 +29,7 @@ mod receive;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use landfall_blobs::Location;
+use landfall_blobs::{Location, Resume};
 use landfall_ids::{AccountId, UploadId};
 use landfall_oci::{Algorithm, ByteRange, Digest, Hasher, RepositoryName};
 
@@ -53,9 +53,12 @@ impl Registry {
         let now = self.now();
         let id = UploadId::new_at(now.unix_micros());
         let (name, hasher) = (name.clone(), Hasher::new(algorithm).save());
+        let actor = self.actor.clone();
         self.database
             .write(move |tx| {
-                let repository = repositories::repository_ensure(tx, &name, account, now)?;
+                let actor = actor.as_deref();
+                let repository =
+                    repositories::repository_ensure(tx, &name, account, actor, now)?.id;
                 uploads::upload_insert(tx, id, repository, &hasher, now)
             })
             .await?;
@@ -104,10 +107,17 @@ impl Registry {
             }
         };
         let (now, token, hasher) = (self.now(), session.token, suspended.hasher.save());
-        let offset = suspended.offset;
+        let (offset, state) = (suspended.offset, suspended.state);
         let committed = self
             .database
-            .write(move |tx| uploads::upload_commit(tx, id, token, offset, &hasher, now))
+            .write(move |tx| {
+                let progress = uploads::Progress {
+                    received: offset,
+                    hasher: &hasher,
+                    state: &state,
+                };
+                uploads::upload_commit(tx, id, token, progress, now)
+            })
             .await?;
         if !committed {
             return Err(self.upload_overtaken(name, id).await);
@@ -185,7 +195,7 @@ impl Registry {
         let id = UploadId::new_at(self.now().unix_micros());
         let mut staging = self
             .blobs
-            .stage(id, 0, Hasher::new(digest.algorithm()))
+            .stage(id, Resume::new(Hasher::new(digest.algorithm())))
             .await?;
         let stored = match self.receive(&mut *staging, 0, None, body).await {
             Ok(()) => match staging.finish().await {

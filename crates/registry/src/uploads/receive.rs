@@ -1,7 +1,7 @@
 //! Taking a session over, and moving a body into its staged object.
 
 use futures_util::StreamExt;
-use landfall_blobs::{Finished, Location, Staging};
+use landfall_blobs::{Finished, Location, Resume, Staging};
 use landfall_ids::UploadId;
 use landfall_oci::{ByteRange, Digest, Hasher, RepositoryName};
 
@@ -25,7 +25,7 @@ impl Registry {
     ) -> Result<Held> {
         let _turn = self.turns.wait(id).await;
         let (now, wanted) = (self.now(), name.clone());
-        let session = self
+        let mut session = self
             .database
             .write(move |tx| {
                 let session = uploads::upload_take(tx, &wanted, id, now)?;
@@ -44,7 +44,13 @@ impl Registry {
             let error = Error::UploadUnknown;
             return Err(self.upload_failed(name, id, session.token, error).await);
         };
-        match self.blobs.stage(id, session.received, hasher).await {
+        let resume = Resume {
+            offset: session.received,
+            hasher,
+            token: session.token,
+            state: std::mem::take(&mut session.state),
+        };
+        match self.blobs.stage(id, resume).await {
             Ok(staging) => Ok(Held { session, staging }),
             Err(error) => Err(self
                 .upload_failed(name, id, session.token, error.into())
@@ -95,7 +101,10 @@ impl Registry {
             finished.digest
         } else {
             // The session was hashed by another algorithm than its end names.
-            self.blobs.digest_staged(id, expected.algorithm()).await?
+            let digest = self
+                .blobs
+                .digest_staged(id, &finished.staged, expected.algorithm());
+            digest.await?
         };
         if actual != *expected {
             return Err(Error::DigestMismatch {
@@ -103,7 +112,7 @@ impl Registry {
                 actual,
             });
         }
-        let location: Location = self.blobs.promote(id, expected).await?;
+        let location: Location = self.blobs.promote(id, expected, &finished.staged).await?;
         Ok(StoredBlob {
             digest: actual,
             size: finished.size,

@@ -9,6 +9,20 @@ use crate::{
     world::{LONG, PROMISE, UNDO, World, content, digest, reference, repository},
 };
 
+on_both!(
+    a_deleted_manifest_is_unknown_at_once,
+    a_deleted_blob_is_unknown_at_once_and_elsewhere_it_stays,
+    a_blob_that_a_manifest_needs_is_not_deleted,
+    a_deleted_repository_is_unknown_at_once_with_all_that_is_in_it,
+    a_repository_made_anew_has_nothing_of_the_deleted_one,
+    deleting_an_image_by_tag_takes_its_manifest_when_nothing_else_holds_it,
+    deleting_an_index_takes_along_the_images_that_only_it_held,
+    an_image_that_an_index_holds_loses_its_tag_only,
+    without_purge_a_deleted_image_keeps_its_blobs_for_the_undo_window,
+    with_purge_a_deleted_image_keeps_its_blobs_for_a_promise,
+    a_subject_takes_no_referrer_along,
+);
+
 const NAME: &str = "acme/web";
 
 async fn is_there(world: &World, name: &RepositoryName, by: impl ToString) -> bool {
@@ -28,7 +42,6 @@ async fn push_image(world: &World, name: &RepositoryName, seed: u8, tags: &[&str
     document
 }
 
-#[tokio::test]
 async fn a_deleted_manifest_is_unknown_at_once() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -47,7 +60,6 @@ async fn a_deleted_manifest_is_unknown_at_once() {
     assert!(matches!(nowhere, Err(Error::ManifestUnknown(_))));
 }
 
-#[tokio::test]
 async fn a_deleted_blob_is_unknown_at_once_and_elsewhere_it_stays() {
     let world = World::new().await;
     let (name, other, whole) = (repository(NAME), repository("acme/b"), content(1, 50));
@@ -65,7 +77,6 @@ async fn a_deleted_blob_is_unknown_at_once_and_elsewhere_it_stays() {
     assert_eq!(world.read(&other, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_blob_that_a_manifest_needs_is_not_deleted() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -83,29 +94,27 @@ async fn a_blob_that_a_manifest_needs_is_not_deleted() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn a_deleted_repository_is_unknown_at_once_with_all_that_is_in_it() {
     let world = World::new().await;
     let name = repository(NAME);
     let document = push_image(&world, &name, 1, &["v1"]).await;
     let config = digest(&content(1, 10));
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     assert!(!is_there(&world, &name, "v1").await);
     assert!(!is_there(&world, &name, digest(&document)).await);
     assert!(!world.holds(&name, &config).await);
     let shown = world.repository_show(&name).await;
     assert!(matches!(shown, Err(Error::RepositoryUnknown(_))));
-    let again = world.repository_delete(&name).await;
+    let again = world.repository_delete(&name, true).await;
     assert!(matches!(again, Err(Error::RepositoryUnknown(text)) if text == NAME));
 }
 
-#[tokio::test]
 async fn a_repository_made_anew_has_nothing_of_the_deleted_one() {
     let world = World::new().await;
     let name = repository(NAME);
     let document = push_image(&world, &name, 1, &["v1"]).await;
     let config = content(1, 10);
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     world.push(&name, &content(2, 10)).await;
     assert!(!is_there(&world, &name, "v1").await);
     assert!(!world.holds(&name, &digest(&config)).await);
@@ -122,7 +131,6 @@ async fn a_repository_made_anew_has_nothing_of_the_deleted_one() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn deleting_an_image_by_tag_takes_its_manifest_when_nothing_else_holds_it() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -141,7 +149,6 @@ async fn deleting_an_image_by_tag_takes_its_manifest_when_nothing_else_holds_it(
     }
 }
 
-#[tokio::test]
 async fn deleting_an_index_takes_along_the_images_that_only_it_held() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -184,7 +191,6 @@ async fn pin(world: &World, manifest: &Digest) {
     world.change(&sql).await;
 }
 
-#[tokio::test]
 async fn an_image_that_an_index_holds_loses_its_tag_only() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -202,7 +208,6 @@ async fn an_image_that_an_index_holds_loses_its_tag_only() {
     assert!(is_there(&world, &name, "all").await);
 }
 
-#[tokio::test]
 async fn without_purge_a_deleted_image_keeps_its_blobs_for_the_undo_window() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -218,7 +223,6 @@ async fn without_purge_a_deleted_image_keeps_its_blobs_for_the_undo_window() {
     assert!(!world.holds(&name, &config).await);
 }
 
-#[tokio::test]
 async fn with_purge_a_deleted_image_keeps_its_blobs_for_a_promise() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -238,7 +242,6 @@ async fn with_purge_a_deleted_image_keeps_its_blobs_for_a_promise() {
     assert!(!world.holds(&name, &config).await);
 }
 
-#[tokio::test]
 async fn a_subject_takes_no_referrer_along() {
     let world = World::new().await;
     let name = repository(NAME);

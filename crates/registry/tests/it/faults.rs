@@ -7,7 +7,21 @@ use landfall_ids::UploadId;
 use landfall_oci::{Algorithm, Digest};
 use landfall_registry::{Error, FsckOptions, FsckProgress, Problem, Registry, UploadStatus};
 
-use crate::world::{SETTINGS, World, body, content, digest, open_parts, repository};
+use crate::world::{Place, SETTINGS, World, body, content, digest, open_parts, repository};
+
+on_both!(
+    a_push_that_fails_leaves_nothing_and_works_again,
+    a_push_that_fails_in_its_middle_is_no_shorter_blob,
+    a_chunk_that_fails_takes_nothing_back_and_works_again,
+    an_end_that_fails_makes_no_blob_and_works_again,
+    a_session_whose_staged_bytes_are_lost_starts_anew,
+    a_writer_that_the_store_fences_off_is_told_where_the_session_stands,
+    a_session_ends_though_its_bytes_could_not_be_thrown_away,
+    a_read_that_fails_is_an_error_and_no_damage,
+    a_repair_that_fails_half_way_is_completed_by_a_push,
+    an_opening_that_fails_at_the_store_is_repeated,
+    a_commit_that_fails_makes_no_blob_and_works_again,
+);
 
 const NAME: &str = "acme/web";
 const FAULTS: [Fault; 3] = [Fault::Full, Fault::ReadOnly, Fault::Io];
@@ -46,7 +60,6 @@ async fn push_fails(world: &World, whole: &Bytes, fault: Fault) {
     assert!(!world.holds(&name, &wanted).await);
 }
 
-#[tokio::test]
 async fn a_push_that_fails_leaves_nothing_and_works_again() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -74,7 +87,6 @@ async fn a_push_that_fails_leaves_nothing_and_works_again() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_push_that_fails_in_its_middle_is_no_shorter_blob() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -106,7 +118,6 @@ async fn begin(world: &World, whole: &Bytes) -> UploadId {
     id
 }
 
-#[tokio::test]
 async fn a_chunk_that_fails_takes_nothing_back_and_works_again() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -157,7 +168,6 @@ async fn finish_fails(
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), *whole);
 }
 
-#[tokio::test]
 async fn an_end_that_fails_makes_no_blob_and_works_again() {
     let world = World::new().await;
     let operations = [
@@ -179,7 +189,6 @@ async fn an_end_that_fails_makes_no_blob_and_works_again() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_session_whose_staged_bytes_are_lost_starts_anew() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -195,7 +204,6 @@ async fn a_session_whose_staged_bytes_are_lost_starts_anew() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_writer_that_the_store_fences_off_is_told_where_the_session_stands() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -214,7 +222,6 @@ async fn a_writer_that_the_store_fences_off_is_told_where_the_session_stands() {
     }
 }
 
-#[tokio::test]
 async fn a_session_ends_though_its_bytes_could_not_be_thrown_away() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -239,7 +246,6 @@ async fn a_session_ends_though_its_bytes_could_not_be_thrown_away() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_read_that_fails_is_an_error_and_no_damage() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -256,7 +262,6 @@ async fn a_read_that_fails_is_an_error_and_no_damage() {
     assert_eq!(world.store_totals().await.expect("totals").damaged, 0);
 }
 
-#[tokio::test]
 async fn a_repair_that_fails_half_way_is_completed_by_a_push() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -287,12 +292,11 @@ async fn a_repair_that_fails_half_way_is_completed_by_a_push() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn an_opening_that_fails_at_the_store_is_repeated() {
     let operations = [Operation::StoreId, Operation::List, Operation::Claim];
     for (operation, fault, moment) in each(&operations) {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let (database, store) = open_parts(folder.path()).await;
+        let (database, store) = open_parts(&Place::new(folder.path()), folder.path()).await;
         store.fail(operation, Calls::All, fault, moment);
         let open = || {
             Registry::open(
@@ -312,7 +316,6 @@ async fn an_opening_that_fails_at_the_store_is_repeated() {
     }
 }
 
-#[tokio::test]
 async fn a_commit_that_fails_makes_no_blob_and_works_again() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -321,11 +324,9 @@ async fn a_commit_that_fails_makes_no_blob_and_works_again() {
     let id = begin(&world, &whole).await;
     let fresh = world.upload_start(&name, world.account, Algorithm::Sha256);
     let fresh = fresh.await.expect("a session").id;
+    // There is a live blob, and from now on there can't be another.
     world
-        .change(
-            "create trigger broken before insert on blob
-             begin select raise(abort, 'broken by a test'); end",
-        )
+        .change("create unique index broken on blob(state)")
         .await;
     let rest = body(&whole[100..]);
     let failures = [
@@ -341,7 +342,7 @@ async fn a_commit_that_fails_makes_no_blob_and_works_again() {
         assert!(matches!(failed, Err(Error::Database(_))), "{failed:?}");
     }
     assert!(!world.holds(&name, &wanted).await);
-    world.change("drop trigger broken").await;
+    world.change("drop index broken").await;
     let again = world.upload_finish(&name, fresh, &wanted, None, body(&whole));
     again.await.expect("the bytes were sent again");
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);

@@ -9,6 +9,14 @@ use crate::{
     world::{World, content, digest, reference, repository},
 };
 
+on_both!(
+    images_are_listed_with_tags_sizes_and_relations,
+    a_tree_shows_children_with_their_platforms_and_all_referrers,
+    a_history_matches_steps_with_the_layers_they_made,
+    the_history_of_an_index_is_that_of_the_platform,
+    an_image_without_a_readable_configuration_has_no_history,
+);
+
 const NAME: &str = "acme/web";
 
 async fn push(world: &World, name: &RepositoryName, tags: &[&str], manifest: &Manifest) -> Bytes {
@@ -17,7 +25,6 @@ async fn push(world: &World, name: &RepositoryName, tags: &[&str], manifest: &Ma
     document
 }
 
-#[tokio::test]
 async fn images_are_listed_with_tags_sizes_and_relations() {
     let world = World::new().await;
     let (name, config, layer) = (repository(NAME), content(1, 10), content(2, 200));
@@ -65,7 +72,6 @@ async fn images_are_listed_with_tags_sizes_and_relations() {
     assert!(matches!(unknown, Err(Error::RepositoryUnknown(_))));
 }
 
-#[tokio::test]
 async fn a_tree_shows_children_with_their_platforms_and_all_referrers() {
     let world = World::new().await;
     let (name, config, layer) = (repository(NAME), content(1, 10), content(2, 200));
@@ -130,7 +136,6 @@ async fn with_history(
     push(world, name, &[], &image(&config, layers)).await
 }
 
-#[tokio::test]
 async fn a_history_matches_steps_with_the_layers_they_made() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -168,7 +173,6 @@ async fn a_history_matches_steps_with_the_layers_they_made() {
     assert_eq!(history[2].comment.as_deref(), Some("slow"));
 }
 
-#[tokio::test]
 async fn the_history_of_an_index_is_that_of_the_platform() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -206,7 +210,6 @@ async fn the_history_of_an_index_is_that_of_the_platform() {
     assert!(matches!(other, Err(Error::ManifestUnknown(text)) if text == "all for plan9/amd64"));
 }
 
-#[tokio::test]
 async fn an_image_without_a_readable_configuration_has_no_history() {
     let world = World::new().await;
     let name = repository(NAME);

@@ -9,6 +9,14 @@ use crate::{
     world::{LONG, PROMISE, World, content, digest, repository},
 };
 
+on_both!(
+    each_layer_is_present_mounted_or_new,
+    a_layer_that_the_caller_may_not_read_is_new,
+    a_deleted_or_damaged_layer_is_new,
+    a_positive_answer_is_a_promise,
+    no_layers_need_no_repository,
+);
+
 async fn check(
     world: &World,
     name: &RepositoryName,
@@ -22,7 +30,6 @@ async fn check(
     answer.into_iter().map(|(_, state)| state).collect()
 }
 
-#[tokio::test]
 async fn each_layer_is_present_mounted_or_new() {
     let world = World::new().await;
     let (name, base) = (repository("acme/web"), repository("acme/base"));
@@ -45,7 +52,6 @@ async fn each_layer_is_present_mounted_or_new() {
     assert!(!world.holds(&name, &digest(&foreign)).await);
 }
 
-#[tokio::test]
 async fn a_layer_that_the_caller_may_not_read_is_new() {
     let world = World::new().await;
     let (name, secret) = (repository("acme/web"), repository("acme/secret"));
@@ -65,7 +71,6 @@ async fn a_layer_that_the_caller_may_not_read_is_new() {
     assert_eq!(states, [LayerState::Mounted], "another source will do");
 }
 
-#[tokio::test]
 async fn a_deleted_or_damaged_layer_is_new() {
     let world = World::new().await;
     let name = repository("acme/web");
@@ -78,7 +83,6 @@ async fn a_deleted_or_damaged_layer_is_new() {
     assert_eq!(states, [LayerState::New, LayerState::New]);
 }
 
-#[tokio::test]
 async fn a_positive_answer_is_a_promise() {
     let world = World::new().await;
     let (name, base) = (repository("acme/web"), repository("acme/base"));
@@ -90,7 +94,7 @@ async fn a_positive_answer_is_a_promise() {
     ];
     world.advance(PROMISE + PROMISE / 4);
     check(&world, &name, &layers, |_| true).await;
-    world.repository_delete(&base).await.expect("deleted");
+    world.repository_delete(&base, true).await.expect("deleted");
     world.advance(PROMISE);
     world.collect().await;
     for layer in &layers {
@@ -105,7 +109,6 @@ async fn a_positive_answer_is_a_promise() {
     }
 }
 
-#[tokio::test]
 async fn no_layers_need_no_repository() {
     let world = World::new().await;
     let states = check(&world, &repository("acme/web"), &[], |_| true).await;

@@ -1,4 +1,5 @@
 //! Tests of the registry over a real database and a real store, without HTTP.
+//! Each runs on SQLite and on PostgreSQL (`on_both!`).
 //!
 //! `world` makes a registry to test, `documents` manifests to push, and
 //! `consistency` says what is true at any time. One module for each
@@ -8,11 +9,38 @@
 
 #![forbid(unsafe_code)]
 
+/// Makes of each function a test on SQLite and one on PostgreSQL. Functions
+/// that are not asynchronous stand behind `alone:`.
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => { on_both!($($test),*; alone:); };
+    ($($test:ident),*; alone: $($alone:ident),* $(,)?) => {
+        mod on_sqlite {
+            on_both!(tests landfall_database::Kind::Sqlite; $($test),*; $($alone),*);
+        }
+        mod on_postgres {
+            on_both!(tests landfall_database::Kind::Postgres; $($test),*; $($alone),*);
+        }
+    };
+    (tests $kind:expr; $($test:ident),*; $($alone:ident),*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            crate::world::on($kind);
+            super::$test().await;
+        })*
+        $(#[test]
+        fn $alone() {
+            crate::world::on($kind);
+            super::$alone();
+        })*
+    };
+}
+
 mod concurrent;
 mod consistency;
 mod damage;
 mod delete;
 mod documents;
+mod events;
 mod faults;
 mod garbage;
 mod images;
@@ -23,7 +51,9 @@ mod mounts;
 mod opening;
 mod referrers;
 mod repositories;
+mod tag_rules;
 mod tags;
+mod undo;
 mod upload_contention;
 mod uploads;
 mod world;

@@ -9,9 +9,25 @@ use crate::{
     world::{SETTINGS, World, content, digest, reference, repository, tag},
 };
 
+on_both!(
+    a_manifest_reads_back_byte_for_byte_by_digest_and_by_each_tag,
+    all_missing_blobs_are_named_and_nothing_is_left,
+    a_refused_manifest_makes_no_repository,
+    a_manifest_that_lies_about_a_size_is_invalid,
+    layers_that_are_not_to_be_distributed_are_not_demanded,
+    an_index_needs_its_images_in_its_own_repository,
+    an_index_of_layers_keeps_those_that_are_there,
+    a_manifest_may_be_named_by_sha512,
+    a_manifest_under_a_wrong_digest_is_refused,
+    what_is_no_manifest_or_too_large_is_refused,
+    a_large_manifest_is_taken_like_a_small_one,
+    a_push_tells_the_subject_that_it_refers_to,
+    a_deleted_manifest_is_shown_again_when_it_is_pushed_again,
+    a_manifest_whose_blob_was_deleted_meanwhile_is_not_revived,
+);
+
 const NAME: &str = "acme/web";
 
-#[tokio::test]
 async fn a_manifest_reads_back_byte_for_byte_by_digest_and_by_each_tag() {
     let world = World::new().await;
     let (name, config, layer) = (repository(NAME), content(1, 10), content(2, 20));
@@ -44,7 +60,6 @@ async fn a_manifest_reads_back_byte_for_byte_by_digest_and_by_each_tag() {
     assert!(matches!(elsewhere, Err(Error::ManifestUnknown(_))));
 }
 
-#[tokio::test]
 async fn all_missing_blobs_are_named_and_nothing_is_left() {
     let world = World::new().await;
     let name = repository(NAME);
@@ -73,7 +88,6 @@ async fn all_missing_blobs_are_named_and_nothing_is_left() {
     world.put(&name, &["v1"], &document).await.expect("whole");
 }
 
-#[tokio::test]
 async fn a_refused_manifest_makes_no_repository() {
     let world = World::new().await;
     let document = written(&image(&content(1, 10), &[]));
@@ -82,7 +96,6 @@ async fn a_refused_manifest_makes_no_repository() {
     assert_eq!(world.count("select count(*) from repository").await, 0);
 }
 
-#[tokio::test]
 async fn a_manifest_that_lies_about_a_size_is_invalid() {
     let world = World::new().await;
     let (name, config, layer) = (repository(NAME), content(1, 10), content(2, 20));
@@ -100,7 +113,6 @@ async fn a_manifest_that_lies_about_a_size_is_invalid() {
     }
 }
 
-#[tokio::test]
 async fn layers_that_are_not_to_be_distributed_are_not_demanded() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -116,7 +128,6 @@ async fn layers_that_are_not_to_be_distributed_are_not_demanded() {
         .expect("pushed");
 }
 
-#[tokio::test]
 async fn an_index_needs_its_images_in_its_own_repository() {
     let world = World::new().await;
     let (name, other) = (repository(NAME), repository("acme/other"));
@@ -139,7 +150,6 @@ async fn an_index_needs_its_images_in_its_own_repository() {
     assert_eq!(found.expect("the index").media_type, MediaType::OCI_INDEX);
 }
 
-#[tokio::test]
 async fn an_index_of_layers_keeps_those_that_are_there() {
     let world = World::new().await;
     let (name, here, missing) = (repository(NAME), content(1, 10), content(2, 10));
@@ -156,7 +166,6 @@ async fn an_index_of_layers_keeps_those_that_are_there() {
     assert!(world.holds(&name, &kept).await);
 }
 
-#[tokio::test]
 async fn a_manifest_may_be_named_by_sha512() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -179,7 +188,6 @@ async fn a_manifest_may_be_named_by_sha512() {
     assert!(matches!(other, Err(Error::ManifestUnknown(_))));
 }
 
-#[tokio::test]
 async fn a_manifest_under_a_wrong_digest_is_refused() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -198,7 +206,6 @@ async fn a_manifest_under_a_wrong_digest_is_refused() {
     }
 }
 
-#[tokio::test]
 async fn what_is_no_manifest_or_too_large_is_refused() {
     let world = World::with(Settings {
         max_manifest_size: 500,
@@ -224,7 +231,6 @@ async fn what_is_no_manifest_or_too_large_is_refused() {
     most.expect("as large as it may be");
 }
 
-#[tokio::test]
 async fn a_large_manifest_is_taken_like_a_small_one() {
     let world = World::with(Settings {
         max_manifest_size: 1024 * 1024,
@@ -243,7 +249,6 @@ async fn a_large_manifest_is_taken_like_a_small_one() {
     assert_eq!(found.expect("found").content, document);
 }
 
-#[tokio::test]
 async fn a_push_tells_the_subject_that_it_refers_to() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -254,7 +259,6 @@ async fn a_push_tells_the_subject_that_it_refers_to() {
     assert_eq!(put.subject, Some(digest(&base)), "though it is not there");
 }
 
-#[tokio::test]
 async fn a_deleted_manifest_is_shown_again_when_it_is_pushed_again() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -283,7 +287,6 @@ async fn a_deleted_manifest_is_shown_again_when_it_is_pushed_again() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn a_manifest_whose_blob_was_deleted_meanwhile_is_not_revived() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));

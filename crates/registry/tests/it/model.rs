@@ -8,6 +8,7 @@
 //! Histories that failed once are tests of their own at the end of this file;
 //! seeds of new failures are written to `model.regressions`.
 
+mod history;
 pub(crate) mod operations;
 mod promises;
 pub(crate) mod run;
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use landfall_database::Kind;
 use landfall_house::Rounds;
 use proptest::{
     collection::vec,
@@ -29,6 +31,9 @@ use operations::{Harm, Operation, operation, undo};
 use run::Run;
 
 use crate::world::UNDO;
+
+on_both!(; alone: a_promise_given_in_the_undo_window_does_not_leak,
+    damage_heals_while_the_blob_is_mounted_elsewhere);
 
 /// Operations of a history, at the most.
 const LONGEST: usize = 60;
@@ -63,7 +68,9 @@ pub(crate) fn property<S: Strategy>(
 /// Runs `work` to its end on a thread of its own, so that nothing of one
 /// round is left for the next.
 pub(crate) fn alone<F: Future>(work: impl FnOnce() -> F + Send + 'static) {
+    let kind = crate::world::kind();
     let thread = std::thread::spawn(move || {
+        crate::world::on(kind);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -85,15 +92,23 @@ async fn history(operations: Vec<Operation>, undo: Duration) {
 }
 
 #[test]
-fn the_registry_keeps_what_the_model_says() {
-    let rounds = Rounds::of("registry-model");
+fn the_registry_keeps_what_the_model_says_on_sqlite() {
+    compare(Rounds::of("registry-model"));
+}
+
+#[test]
+fn the_registry_keeps_what_the_model_says_on_postgres() {
+    crate::world::on(Kind::Postgres);
+    compare(Rounds::of("registry-model-postgres"));
+}
+
+fn compare(rounds: Rounds) {
     let histories = (vec(operation(), 1..LONGEST), undo());
     property(rounds, file!(), &histories, |(operations, undo)| {
         alone(move || history(operations, undo));
     });
 }
 
-#[test]
 fn a_promise_given_in_the_undo_window_does_not_leak() {
     use Operation::{Advance, Collect, DeleteManifest, Head, Push, Put};
     alone(|| {
@@ -128,7 +143,6 @@ fn a_promise_given_in_the_undo_window_does_not_leak() {
     });
 }
 
-#[test]
 fn damage_heals_while_the_blob_is_mounted_elsewhere() {
     use Operation::{Collect, Damage, Get, Mount, Push, Repair};
     alone(|| {

@@ -4,7 +4,14 @@ use landfall_ids::AccountId;
 
 use crate::world::{LONG, PROMISE, World, content, digest, repository};
 
-#[tokio::test]
+on_both!(
+    a_mounted_blob_is_the_blob,
+    a_mount_promises_to_keep_the_blob,
+    what_is_not_there_is_not_mounted_and_makes_no_repository,
+    sources_of_a_mount_are_those_of_the_account,
+    a_mount_brings_a_deleted_blob_back,
+);
+
 async fn a_mounted_blob_is_the_blob() {
     let world = World::new().await;
     let (from, to, whole) = (repository("acme/a"), repository("acme/b"), content(1, 300));
@@ -13,13 +20,12 @@ async fn a_mounted_blob_is_the_blob() {
     assert!(mounted.expect("an answer"));
     assert_eq!(world.read(&to, &wanted).await.expect("bytes"), whole);
     assert_eq!(world.files("blobs").len(), 1);
-    world.repository_delete(&from).await.expect("deleted");
+    world.repository_delete(&from, true).await.expect("deleted");
     world.collect_all().await;
     world.advance(PROMISE / 2);
     assert!(!world.holds(&from, &wanted).await);
 }
 
-#[tokio::test]
 async fn a_mount_promises_to_keep_the_blob() {
     let world = World::new().await;
     let (from, to, whole) = (repository("acme/a"), repository("acme/b"), content(1, 300));
@@ -27,7 +33,7 @@ async fn a_mount_promises_to_keep_the_blob() {
     world.advance(PROMISE);
     let mounted = world.blob_mount(&to, world.account, &wanted, &from).await;
     assert!(mounted.expect("an answer"));
-    world.repository_delete(&from).await.expect("deleted");
+    world.repository_delete(&from, true).await.expect("deleted");
     world.advance(PROMISE);
     world.collect().await;
     assert_eq!(world.read(&to, &wanted).await.expect("bytes"), whole);
@@ -37,7 +43,6 @@ async fn a_mount_promises_to_keep_the_blob() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn what_is_not_there_is_not_mounted_and_makes_no_repository() {
     let world = World::new().await;
     let (from, to) = (repository("acme/a"), repository("acme/b"));
@@ -54,7 +59,6 @@ async fn what_is_not_there_is_not_mounted_and_makes_no_repository() {
     assert_eq!(repositories.entries, [from]);
 }
 
-#[tokio::test]
 async fn sources_of_a_mount_are_those_of_the_account() {
     let world = World::new().await;
     let whole = content(1, 300);
@@ -75,7 +79,6 @@ async fn sources_of_a_mount_are_those_of_the_account() {
     assert_eq!(sources.expect("an answer"), [theirs]);
 }
 
-#[tokio::test]
 async fn a_mount_brings_a_deleted_blob_back() {
     let world = World::new().await;
     let (from, to, whole) = (repository("acme/a"), repository("acme/b"), content(1, 300));

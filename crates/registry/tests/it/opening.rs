@@ -8,14 +8,20 @@ use landfall_database::Database;
 use landfall_ids::StoreId;
 use landfall_registry::{Error, Registry};
 
-use crate::world::{SETTINGS, World, content, digest, repository};
+use crate::world::{Place, SETTINGS, World, content, digest, repository};
 
-/// A migrated database in a folder.
+on_both!(
+    a_pair_that_belongs_together_opens_again_and_again,
+    the_bytes_of_another_store_are_refused,
+    a_new_database_over_a_store_that_has_one_is_refused,
+    bytes_without_the_mark_of_their_store_are_refused,
+    an_opening_that_was_cut_off_before_the_mark_is_repeated,
+    an_empty_store_under_a_database_that_knows_blobs_is_refused,
+);
+
+/// A migrated database; SQLite has it in the folder.
 async fn database(folder: &Path) -> Database {
-    let database = Database::open_sqlite(&folder.join("it.sqlite")).expect("a database");
-    let migrated = database.migrate(&[landfall_registry::MIGRATIONS]).await;
-    migrated.expect("the schema");
-    database
+    Place::new(folder).open().await
 }
 
 async fn open(database: &Database, store: Arc<DiskStore>) -> Result<StoreId, Error> {
@@ -55,7 +61,6 @@ fn refused(opened: Result<StoreId, Error>) -> String {
     }
 }
 
-#[tokio::test]
 async fn a_pair_that_belongs_together_opens_again_and_again() {
     let pair = Pair::new().await;
     let id = pair.opens().await;
@@ -64,7 +69,6 @@ async fn a_pair_that_belongs_together_opens_again_and_again() {
     assert_ne!(Pair::new().await.opens().await, id);
 }
 
-#[tokio::test]
 async fn the_bytes_of_another_store_are_refused() {
     let (one, two) = (Pair::new().await, Pair::new().await);
     let (first, second) = (one.opens().await, two.opens().await);
@@ -77,7 +81,6 @@ async fn the_bytes_of_another_store_are_refused() {
     assert_eq!(two.opens().await, second, "nothing was written");
 }
 
-#[tokio::test]
 async fn a_new_database_over_a_store_that_has_one_is_refused() {
     let (one, new) = (Pair::new().await, Pair::new().await);
     let id = one.opens().await;
@@ -88,7 +91,6 @@ async fn a_new_database_over_a_store_that_has_one_is_refused() {
     assert_ne!(new.opens().await, id, "it is still new");
 }
 
-#[tokio::test]
 async fn bytes_without_the_mark_of_their_store_are_refused() {
     let world = World::new().await;
     world.push(&repository("acme/web"), &content(1, 10)).await;
@@ -116,7 +118,6 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[tokio::test]
 async fn an_opening_that_was_cut_off_before_the_mark_is_repeated() {
     let pair = Pair::new().await;
     let id = pair.opens().await;
@@ -127,7 +128,6 @@ async fn an_opening_that_was_cut_off_before_the_mark_is_repeated() {
     assert_eq!(marked.expect("read"), Some(id));
 }
 
-#[tokio::test]
 async fn an_empty_store_under_a_database_that_knows_blobs_is_refused() {
     // As when the disk of the blobs was not mounted: every pull would mark a
     // blob as damaged, though its bytes are only somewhere else.

@@ -8,6 +8,15 @@ use crate::{
     world::{World, content, digest, repository},
 };
 
+on_both!(
+    a_referrer_may_be_pushed_before_its_subject,
+    a_referrer_is_told_with_its_type_size_and_annotations,
+    referrers_are_filtered_by_their_artifact_type,
+    referrers_come_page_by_page_each_once,
+    a_page_of_large_annotations_is_cut_and_goes_on,
+    a_deleted_referrer_is_not_listed_and_one_of_a_deleted_subject_is,
+);
+
 const NAME: &str = "acme/web";
 const NOTE: &str = "application/x.note";
 const SIGNATURE: &str = "application/x.signature";
@@ -32,7 +41,6 @@ async fn list(world: &World, name: &RepositoryName, of: &Bytes, kind: Option<&st
         .collect()
 }
 
-#[tokio::test]
 async fn a_referrer_may_be_pushed_before_its_subject() {
     let world = World::new().await;
     let (name, subject, file) = prepare(&world).await;
@@ -48,7 +56,6 @@ async fn a_referrer_may_be_pushed_before_its_subject() {
     );
 }
 
-#[tokio::test]
 async fn a_referrer_is_told_with_its_type_size_and_annotations() {
     let world = World::new().await;
     let (name, subject, file) = prepare(&world).await;
@@ -80,7 +87,6 @@ async fn a_referrer_is_told_with_its_type_size_and_annotations() {
     }
 }
 
-#[tokio::test]
 async fn referrers_are_filtered_by_their_artifact_type() {
     let world = World::new().await;
     let (name, subject, file) = prepare(&world).await;
@@ -96,7 +102,6 @@ async fn referrers_are_filtered_by_their_artifact_type() {
     assert_eq!(others, []);
 }
 
-#[tokio::test]
 async fn referrers_come_page_by_page_each_once() {
     let world = World::new().await;
     let (name, subject, file) = prepare(&world).await;
@@ -122,7 +127,6 @@ async fn referrers_come_page_by_page_each_once() {
     assert_eq!(seen, pushed);
 }
 
-#[tokio::test]
 async fn a_page_of_large_annotations_is_cut_and_goes_on() {
     let settings = landfall_registry::Settings {
         max_manifest_size: 4 * 1024 * 1024,
@@ -160,7 +164,6 @@ async fn a_page_of_large_annotations_is_cut_and_goes_on() {
     }
 }
 
-#[tokio::test]
 async fn a_deleted_referrer_is_not_listed_and_one_of_a_deleted_subject_is() {
     let world = World::new().await;
     let (name, subject, file) = prepare(&world).await;
@@ -185,6 +188,6 @@ async fn a_deleted_referrer_is_not_listed_and_one_of_a_deleted_subject_is() {
         list(&world, &name, &subject, None).await,
         [digest(&signature)]
     );
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     assert_eq!(list(&world, &name, &subject, None).await, []);
 }

@@ -7,7 +7,14 @@ use crate::{
     world::{World, content, digest, repository},
 };
 
-#[tokio::test]
+on_both!(
+    a_repository_is_made_once,
+    a_repository_tells_what_it_holds,
+    repositories_are_listed_by_name_page_by_page,
+    the_totals_count_each_blob_once_and_tell_of_damage_and_trash,
+    a_store_that_takes_no_writes_is_not_ready,
+);
+
 async fn a_repository_is_made_once() {
     let world = World::new().await;
     let name = repository("acme/web");
@@ -21,12 +28,11 @@ async fn a_repository_is_made_once() {
     assert!(matches!(again, Err(Error::RepositoryExists(text)) if text == "acme/web"));
     let shown = world.repository_show(&name).await.expect("shown");
     assert_eq!(shown.repository, made);
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     let anew = world.repository_create(&name, world.account).await;
     assert_ne!(anew.expect("made anew").id, made.id);
 }
 
-#[tokio::test]
 async fn a_repository_tells_what_it_holds() {
     let world = World::new().await;
     let (name, other) = (repository("acme/web"), repository("acme/other"));
@@ -63,7 +69,6 @@ async fn a_repository_tells_what_it_holds() {
     );
 }
 
-#[tokio::test]
 async fn repositories_are_listed_by_name_page_by_page() {
     let world = World::new().await;
     let names = ["acme/a", "acme/a/b", "acme/b", "zoo/a"].map(repository);
@@ -74,7 +79,7 @@ async fn repositories_are_listed_by_name_page_by_page() {
     let gone = repository("acme/aa");
     let made = world.repository_create(&gone, world.account).await;
     made.expect("made");
-    world.repository_delete(&gone).await.expect("deleted");
+    world.repository_delete(&gone, true).await.expect("deleted");
     let (mut listed, mut short_list, mut last) = (Vec::new(), Vec::new(), None::<String>);
     loop {
         let page = world.repository_list(last.as_deref(), 3).await;
@@ -93,7 +98,6 @@ async fn repositories_are_listed_by_name_page_by_page() {
     assert_eq!(short_list, names);
 }
 
-#[tokio::test]
 async fn the_totals_count_each_blob_once_and_tell_of_damage_and_trash() {
     let world = World::new().await;
     let blobs = [content(1, 10), content(2, 200), content(3, 3000)];
@@ -117,7 +121,6 @@ async fn the_totals_count_each_blob_once_and_tell_of_damage_and_trash() {
     assert_eq!((totals.blobs, totals.damaged, totals.trash), (3, 1, 0));
 }
 
-#[tokio::test]
 async fn a_store_that_takes_no_writes_is_not_ready() {
     use landfall_blobs::{Calls, Fault, Moment, Operation};
     let world = World::new().await;

@@ -9,6 +9,14 @@ use crate::{
     world::{World, content, reference, repository, tag},
 };
 
+on_both!(
+    a_tag_moves_with_the_next_push,
+    tags_are_listed_in_byte_order_page_by_page,
+    tags_of_a_repository_that_is_not_there_are_an_error,
+    a_deleted_tag_leaves_its_manifest_and_its_other_tags,
+    the_tags_of_a_deleted_manifest_go_with_it,
+);
+
 /// Two manifests that can be pushed.
 async fn two(world: &World, name: &RepositoryName) -> [Bytes; 2] {
     let (first, second) = (content(1, 10), content(2, 10));
@@ -28,7 +36,6 @@ async fn list(
     (tags.collect(), page.more)
 }
 
-#[tokio::test]
 async fn a_tag_moves_with_the_next_push() {
     let world = World::new().await;
     let name = repository("acme/web");
@@ -47,7 +54,6 @@ async fn a_tag_moves_with_the_next_push() {
     assert_eq!(old.expect("found").content, first);
 }
 
-#[tokio::test]
 async fn tags_are_listed_in_byte_order_page_by_page() {
     let world = World::new().await;
     let name = repository("acme/web");
@@ -84,7 +90,6 @@ async fn tags_are_listed_in_byte_order_page_by_page() {
     assert_eq!((page.len(), more), (6, false), "a page that just fits");
 }
 
-#[tokio::test]
 async fn tags_of_a_repository_that_is_not_there_are_an_error() {
     let world = World::new().await;
     let name = repository("acme/web");
@@ -94,7 +99,6 @@ async fn tags_of_a_repository_that_is_not_there_are_an_error() {
     assert_eq!(list(&world, &name, None, 10).await, (vec![], false));
 }
 
-#[tokio::test]
 async fn a_deleted_tag_leaves_its_manifest_and_its_other_tags() {
     let world = World::new().await;
     let name = repository("acme/web");
@@ -121,7 +125,6 @@ async fn a_deleted_tag_leaves_its_manifest_and_its_other_tags() {
     assert!(matches!(nowhere, Err(Error::ManifestUnknown(_))));
 }
 
-#[tokio::test]
 async fn the_tags_of_a_deleted_manifest_go_with_it() {
     let world = World::new().await;
     let name = repository("acme/web");

@@ -11,6 +11,18 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::world::{World, body, content, digest, repository};
 
+on_both!(
+    of_two_requests_on_a_session_the_later_wins,
+    a_closing_request_that_was_overtaken_makes_no_blob,
+    a_request_that_was_overtaken_before_it_wrote_takes_nothing_away,
+    a_cancelled_session_makes_no_blob_of_the_request_that_still_runs,
+    an_upload_never_waits_for_another_of_the_same_content,
+    bytes_that_are_to_be_deleted_become_no_blob,
+    a_closing_request_that_was_overtaken_takes_no_bytes_away,
+    a_closing_request_that_has_hashed_its_bytes_is_not_overtaken,
+    a_request_that_was_overtaken_ends_no_session,
+);
+
 const NAME: &str = "acme/web";
 
 /// A body that tells when its first bytes were asked for, and ends when it is
@@ -32,7 +44,6 @@ fn slow_body(
     stream::once(first).chain(stream::once(last)).boxed()
 }
 
-#[tokio::test]
 async fn of_two_requests_on_a_session_the_later_wins() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 600));
@@ -63,7 +74,6 @@ async fn of_two_requests_on_a_session_the_later_wins() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_closing_request_that_was_overtaken_makes_no_blob() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 600));
@@ -112,7 +122,6 @@ fn held(world: &World, operation: Operation) -> (Arc<Notify>, Arc<Notify>) {
     (go, waits)
 }
 
-#[tokio::test]
 async fn a_request_that_was_overtaken_before_it_wrote_takes_nothing_away() {
     // The earlier request has its turn in the database and not yet in the
     // store when the later one comes, and its client has long hung up.
@@ -157,7 +166,6 @@ async fn a_request_that_was_overtaken_before_it_wrote_takes_nothing_away() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_cancelled_session_makes_no_blob_of_the_request_that_still_runs() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 600));
@@ -182,7 +190,6 @@ async fn a_cancelled_session_makes_no_blob_of_the_request_that_still_runs() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn an_upload_never_waits_for_another_of_the_same_content() {
     let world = World::new().await;
     let (name, other, whole) = (repository(NAME), repository("else/where"), content(1, 600));
@@ -214,7 +221,6 @@ async fn an_upload_never_waits_for_another_of_the_same_content() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn bytes_that_are_to_be_deleted_become_no_blob() {
     // A session that lay still for longer than files may be without a row: the
     // sweep for orphans comes between the move of the bytes and the commit.
@@ -240,7 +246,6 @@ async fn bytes_that_are_to_be_deleted_become_no_blob() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_closing_request_that_was_overtaken_takes_no_bytes_away() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 600));
@@ -290,7 +295,6 @@ async fn a_closing_request_that_was_overtaken_takes_no_bytes_away() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_closing_request_that_has_hashed_its_bytes_is_not_overtaken() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 600));
@@ -324,7 +328,6 @@ async fn a_closing_request_that_has_hashed_its_bytes_is_not_overtaken() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_request_that_was_overtaken_ends_no_session() {
     let world = World::with(landfall_registry::Settings {
         max_blob_size: Some(1000),

@@ -7,6 +7,24 @@ use landfall_registry::{Error, UploadStatus};
 
 use crate::world::{SETTINGS, World, body, broken_body, content, digest, repository};
 
+on_both!(
+    chunks_become_a_blob_that_reads_back,
+    a_session_goes_on_after_a_restart,
+    a_session_goes_on_after_a_closing_request_that_stopped_before_its_commit,
+    a_chunk_out_of_order_is_refused_and_the_session_goes_on,
+    a_wrong_digest_ends_the_session_and_leaves_no_bytes,
+    a_session_of_sha512_ends_with_a_digest_of_sha512,
+    the_closing_request_may_name_another_algorithm,
+    a_body_that_breaks_off_keeps_what_came_before,
+    a_body_of_another_length_than_its_range_is_refused_whole,
+    a_blob_above_the_limit_is_refused_and_its_space_given_back,
+    a_cancelled_session_is_gone_with_its_bytes,
+    a_session_belongs_to_its_repository,
+    empty_bytes_are_a_blob,
+    a_blob_in_one_request_is_taken_whole_or_not_at_all,
+    a_push_outlives_the_deletion_of_its_repository,
+);
+
 const NAME: &str = "acme/web";
 
 fn range(first: u64, last: u64) -> ByteRange {
@@ -19,7 +37,6 @@ async fn start(world: &World) -> UploadStatus {
     started.await.expect("a session")
 }
 
-#[tokio::test]
 async fn chunks_become_a_blob_that_reads_back() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 2500));
@@ -48,7 +65,6 @@ async fn chunks_become_a_blob_that_reads_back() {
     assert!(world.files("staging").is_empty());
 }
 
-#[tokio::test]
 async fn a_session_goes_on_after_a_restart() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 900));
@@ -72,7 +88,6 @@ async fn a_session_goes_on_after_a_restart() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_session_goes_on_after_a_closing_request_that_stopped_before_its_commit() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 900));
@@ -99,7 +114,6 @@ async fn a_session_goes_on_after_a_closing_request_that_stopped_before_its_commi
     world.files_are_those_of_the_rows().await;
 }
 
-#[tokio::test]
 async fn a_chunk_out_of_order_is_refused_and_the_session_goes_on() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -144,7 +158,6 @@ async fn a_chunk_out_of_order_is_refused_and_the_session_goes_on() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_wrong_digest_ends_the_session_and_leaves_no_bytes() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -165,7 +178,6 @@ async fn a_wrong_digest_ends_the_session_and_leaves_no_bytes() {
     assert!(world.files("staging").is_empty() && world.files("blobs").is_empty());
 }
 
-#[tokio::test]
 async fn a_session_of_sha512_ends_with_a_digest_of_sha512() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 700));
@@ -184,7 +196,6 @@ async fn a_session_of_sha512_ends_with_a_digest_of_sha512() {
     );
 }
 
-#[tokio::test]
 async fn the_closing_request_may_name_another_algorithm() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 700));
@@ -207,7 +218,6 @@ async fn the_closing_request_may_name_another_algorithm() {
     );
 }
 
-#[tokio::test]
 async fn a_body_that_breaks_off_keeps_what_came_before() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 500));
@@ -235,7 +245,6 @@ async fn a_body_that_breaks_off_keeps_what_came_before() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_body_of_another_length_than_its_range_is_refused_whole() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 400));
@@ -261,7 +270,6 @@ async fn a_body_of_another_length_than_its_range_is_refused_whole() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_blob_above_the_limit_is_refused_and_its_space_given_back() {
     let settings = landfall_registry::Settings {
         max_blob_size: Some(1000),
@@ -287,7 +295,6 @@ async fn a_blob_above_the_limit_is_refused_and_its_space_given_back() {
     world.push(&name, &most).await;
 }
 
-#[tokio::test]
 async fn a_cancelled_session_is_gone_with_its_bytes() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 100));
@@ -303,7 +310,6 @@ async fn a_cancelled_session_is_gone_with_its_bytes() {
     assert!(matches!(more, Err(Error::UploadUnknown)), "{more:?}");
 }
 
-#[tokio::test]
 async fn a_session_belongs_to_its_repository() {
     let world = World::new().await;
     let (name, other, whole) = (repository(NAME), repository("acme/other"), content(1, 50));
@@ -329,7 +335,6 @@ async fn a_session_belongs_to_its_repository() {
     last.await.expect("untouched by all of that");
 }
 
-#[tokio::test]
 async fn empty_bytes_are_a_blob() {
     let world = World::new().await;
     let (name, empty) = (repository(NAME), Bytes::new());
@@ -341,7 +346,6 @@ async fn empty_bytes_are_a_blob() {
     world.push(&repository("acme/other"), &empty).await;
 }
 
-#[tokio::test]
 async fn a_blob_in_one_request_is_taken_whole_or_not_at_all() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 700));
@@ -356,7 +360,6 @@ async fn a_blob_in_one_request_is_taken_whole_or_not_at_all() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_push_outlives_the_deletion_of_its_repository() {
     use landfall_blobs::{Calls, Operation};
     let world = World::new().await;
@@ -386,7 +389,7 @@ async fn a_push_outlives_the_deletion_of_its_repository() {
         }
     });
     arrived.notified().await;
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     world.collect_all().await;
     assert_eq!(world.count("select count(*) from repository").await, 0);
     seen.notify_one();

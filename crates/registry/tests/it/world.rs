@@ -2,6 +2,7 @@
 //! that stands still, and a store that can be told to fail.
 
 use std::{
+    cell::Cell,
     fs, io,
     ops::Deref,
     path::{Path, PathBuf},
@@ -13,19 +14,22 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use landfall_blobs::{DiskStore, FaultyStore};
 use landfall_clock::{Clock, ManualClock, SystemClock};
-use landfall_database::Database;
+use landfall_database::{Database, Kind, PostgresOptions};
 use landfall_ids::AccountId;
 use landfall_oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 use landfall_registry::{
     Body, Error, FsckOptions, FsckProgress, FsckReport, GarbageOptions, GarbageProgress,
     GarbageReport, PushTarget, PushedManifest, Registry, Result, Settings,
 };
+use landfall_services::postgres::{self, PostgresUrl};
 use tempfile::TempDir;
 
 /// The promise of every world, unless a test says otherwise.
 pub(crate) const PROMISE: Duration = Duration::from_hours(1);
 /// The undo window.
 pub(crate) const UNDO: Duration = Duration::from_hours(10);
+/// How long it is remembered what happened to a tag.
+pub(crate) const HISTORY: Duration = Duration::from_hours(10_000);
 /// The life of an upload that lies still.
 pub(crate) const UPLOADS: Duration = Duration::from_hours(100);
 /// The delay of the trash.
@@ -39,10 +43,64 @@ pub(crate) const SETTINGS: Settings = Settings {
     max_blob_size: Some(1024 * 1024),
     promise: PROMISE,
     undo_window: UNDO,
+    tag_history: HISTORY,
     upload_lifetime: UPLOADS,
     trash_delay: TRASH,
     untagged_after: None,
 };
+
+thread_local! {
+    /// The kind of database that worlds of this thread stand on.
+    static KIND: Cell<Kind> = const { Cell::new(Kind::Sqlite) };
+}
+
+/// From now on, worlds of this thread stand on this kind of database.
+pub(crate) fn on(kind: Kind) {
+    KIND.set(kind);
+}
+
+/// The kind of database that worlds of this thread stand on.
+pub(crate) fn kind() -> Kind {
+    KIND.get()
+}
+
+/// Where a database is.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    File(PathBuf),
+    Server(PostgresUrl),
+}
+
+impl Place {
+    /// A place for a new database of this thread's kind.
+    pub(crate) fn new(folder: &Path) -> Self {
+        match kind() {
+            Kind::Sqlite => Self::File(folder.join("registry.sqlite")),
+            Kind::Postgres => Self::Server(postgres::fresh()),
+        }
+    }
+
+    /// Opens and migrates the database.
+    pub(crate) async fn open(&self) -> Database {
+        let database = match self {
+            Self::File(path) => Database::open_sqlite(path),
+            Self::Server(url) => {
+                let options = PostgresOptions::new(&**url);
+                Database::open_postgres(&options).await
+            }
+        };
+        let database = database.expect("a database");
+        let migrated = database
+            .migrate(&[
+                landfall_database::lease::MIGRATIONS,
+                landfall_database::outbox::MIGRATIONS,
+                landfall_registry::MIGRATIONS,
+            ])
+            .await;
+        migrated.expect("the schema");
+        database
+    }
+}
 
 /// A registry with all that it stands on.
 pub(crate) struct World {
@@ -58,6 +116,7 @@ pub(crate) struct World {
     pub(crate) account: AccountId,
     settings: Settings,
     folder: TempDir,
+    place: Place,
 }
 
 /// A scratch folder. In memory where the machine has such a place: syncing is
@@ -72,11 +131,9 @@ fn scratch() -> TempDir {
     made.expect("a scratch folder")
 }
 
-/// Opens a migrated database and a store in `folder`.
-pub(crate) async fn open_parts(folder: &Path) -> (Database, FaultyStore) {
-    let database = Database::open_sqlite(&folder.join("registry.sqlite")).expect("a database");
-    let migrated = database.migrate(&[landfall_registry::MIGRATIONS]).await;
-    migrated.expect("the schema");
+/// Opens a migrated database, and a store in `folder`.
+pub(crate) async fn open_parts(place: &Place, folder: &Path) -> (Database, FaultyStore) {
+    let database = place.open().await;
     let disk = DiskStore::open(folder.join("store")).expect("a store");
     (database, FaultyStore::new(Arc::new(disk)))
 }
@@ -89,16 +146,18 @@ impl World {
     pub(crate) async fn with(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::new(SystemClock.now()));
         let account = AccountId::new_at(0);
-        Self::open(scratch(), settings, clock, account).await
+        let folder = scratch();
+        let place = Place::new(folder.path());
+        Self::open((folder, place), settings, clock, account).await
     }
 
     async fn open(
-        folder: TempDir,
+        (folder, place): (TempDir, Place),
         settings: Settings,
         clock: Arc<ManualClock>,
         account: AccountId,
     ) -> Self {
-        let (database, store) = open_parts(folder.path()).await;
+        let (database, store) = open_parts(&place, folder.path()).await;
         let opened = Registry::open(
             database.clone(),
             Arc::new(store.clone()),
@@ -114,6 +173,7 @@ impl World {
             account,
             settings,
             folder,
+            place,
         }
     }
 
@@ -127,9 +187,10 @@ impl World {
             account,
             settings,
             folder,
+            place,
         } = self;
         drop((registry, database, store));
-        Self::open(folder, settings, clock, account).await
+        Self::open((folder, place), settings, clock, account).await
     }
 
     /// The registry, to be moved into a task.

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use landfall_database::Kind;
 use landfall_house::Rounds;
 use landfall_ids::AccountId;
 use landfall_oci::{Reference, RepositoryName};
@@ -13,7 +14,7 @@ use tokio::sync::{Notify, RwLock};
 use super::{Dice, Time, collect_until, on_threads};
 use crate::{
     documents::{image, index, written},
-    world::{PROMISE, World, body, content, digest, repository, tag},
+    world::{self, PROMISE, World, body, content, digest, repository, tag},
 };
 
 /// Requests of each client in a round.
@@ -106,7 +107,7 @@ impl Client {
             10 => registry.blob_delete(&name, &wanted).await,
             11 => registry.manifest_delete(&name, &digest(&document)).await,
             12 => registry.image_delete(&name, &by, true).await.map(drop),
-            _ => registry.repository_delete(&name).await,
+            _ => registry.repository_delete(&name, true).await,
         }
     }
 }
@@ -167,8 +168,16 @@ async fn whole(world: &World, name: &RepositoryName) {
 }
 
 #[test]
-fn deletions_of_everything_lose_nothing_and_leave_nothing() {
+fn deletions_of_everything_lose_nothing_and_leave_nothing_on_sqlite() {
     for number in Rounds::of("registry-deleters") {
+        on_threads(number, round(number));
+    }
+}
+
+#[test]
+fn deletions_of_everything_lose_nothing_and_leave_nothing_on_postgres() {
+    world::on(Kind::Postgres);
+    for number in Rounds::of("registry-deleters-postgres") {
         on_threads(number, round(number));
     }
 }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use landfall_database::Kind;
 use landfall_house::Rounds;
 use landfall_ids::AccountId;
 use landfall_oci::{Digest, Reference, RepositoryName};
@@ -18,7 +19,7 @@ use tokio::sync::{Notify, RwLock};
 use super::{Dice, Time, collect_until, on_threads};
 use crate::{
     documents::{image, written},
-    world::{PROMISE, World, body, content, digest, repository},
+    world::{self, PROMISE, World, body, content, digest, repository},
 };
 
 /// Images that each pusher pushes in a round.
@@ -196,8 +197,16 @@ async fn round(number: u32) {
 }
 
 #[test]
-fn pushers_lose_nothing_to_a_collector_that_never_rests() {
+fn pushers_lose_nothing_to_a_collector_that_never_rests_on_sqlite() {
     for number in Rounds::of("registry-pushers") {
+        on_threads(number, round(number));
+    }
+}
+
+#[test]
+fn pushers_lose_nothing_to_a_collector_that_never_rests_on_postgres() {
+    world::on(Kind::Postgres);
+    for number in Rounds::of("registry-pushers-postgres") {
         on_threads(number, round(number));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use landfall_database::Kind;
 use landfall_house::Rounds;
 use landfall_ids::UploadId;
 use landfall_oci::{Algorithm, ByteRange, RepositoryName};
@@ -11,7 +12,7 @@ use landfall_registry::{Error, Registry};
 use tokio::sync::{Barrier, Notify};
 
 use super::{Dice, collect_until, on_threads};
-use crate::world::{World, body, content, digest, repository};
+use crate::world::{self, World, body, content, digest, repository};
 
 /// Uploads of one content at once.
 const TWINS: usize = 4;
@@ -91,8 +92,16 @@ async fn twins(number: u32) {
 }
 
 #[test]
-fn uploads_of_one_content_all_succeed_and_are_stored_once() {
+fn uploads_of_one_content_all_succeed_and_are_stored_once_on_sqlite() {
     for number in Rounds::of("registry-twins") {
+        on_threads(number, twins(number));
+    }
+}
+
+#[test]
+fn uploads_of_one_content_all_succeed_and_are_stored_once_on_postgres() {
+    world::on(Kind::Postgres);
+    for number in Rounds::of("registry-twins-postgres") {
         on_threads(number, twins(number));
     }
 }
@@ -193,8 +202,16 @@ async fn go_on(
 }
 
 #[test]
-fn of_many_requests_on_a_session_one_wins_at_most() {
+fn of_many_requests_on_a_session_one_wins_at_most_on_sqlite() {
     for number in Rounds::of("registry-session") {
+        on_threads(number, session(number));
+    }
+}
+
+#[test]
+fn of_many_requests_on_a_session_one_wins_at_most_on_postgres() {
+    world::on(Kind::Postgres);
+    for number in Rounds::of("registry-session-postgres") {
         on_threads(number, session(number));
     }
 }

@@ -12,6 +12,18 @@ use crate::{
     world::{UPLOADS, World, body, content, digest, reference, repository},
 };
 
+on_both!(
+    a_whole_store_has_no_problems,
+    missing_cut_and_flipped_bytes_are_told_apart,
+    a_manifest_that_is_not_what_its_digest_says_is_found,
+    a_manifest_that_nothing_keeps_the_blobs_of_is_found,
+    an_index_holds_an_image_again_that_was_deleted_and_comes_back,
+    a_repository_that_drains_is_no_problem,
+    orphans_are_found_when_they_are_old_and_go_with_a_repair,
+    a_blob_that_the_disk_refuses_to_read_does_not_end_the_check,
+    a_blob_that_is_collected_while_it_is_checked_is_no_problem,
+);
+
 const NAME: &str = "acme/web";
 const LOOK: FsckOptions = FsckOptions {
     repair: false,
@@ -52,7 +64,6 @@ async fn rows(world: &World) -> Vec<u64> {
     rows
 }
 
-#[tokio::test]
 async fn a_whole_store_has_no_problems() {
     let (world, _) = prepare().await;
     let progress = FsckProgress::default();
@@ -63,7 +74,6 @@ async fn a_whole_store_has_no_problems() {
     assert_eq!(progress.bytes(), (3210, 3210));
 }
 
-#[tokio::test]
 async fn missing_cut_and_flipped_bytes_are_told_apart() {
     let (world, blobs) = prepare().await;
     let files = [
@@ -126,11 +136,10 @@ async fn missing_cut_and_flipped_bytes_are_told_apart() {
     }
 }
 
-#[tokio::test]
 async fn a_manifest_that_is_not_what_its_digest_says_is_found() {
     let (world, _) = prepare().await;
     world
-        .change("update manifest set content = cast('{}' as blob)")
+        .change("update manifest set content = substr(content, 2)")
         .await;
     let report = world.check(LOOK).await;
     assert_eq!(kinds(&report), ["manifest-corrupt"]);
@@ -142,7 +151,6 @@ async fn a_manifest_that_is_not_what_its_digest_says_is_found() {
     );
 }
 
-#[tokio::test]
 async fn a_manifest_that_nothing_keeps_the_blobs_of_is_found() {
     let (world, blobs) = prepare().await;
     let lost = digest(&blobs[2]);
@@ -160,7 +168,6 @@ async fn a_manifest_that_nothing_keeps_the_blobs_of_is_found() {
     );
 }
 
-#[tokio::test]
 async fn an_index_holds_an_image_again_that_was_deleted_and_comes_back() {
     let (world, blobs) = prepare().await;
     let name = repository(NAME);
@@ -191,7 +198,6 @@ async fn an_index_holds_an_image_again_that_was_deleted_and_comes_back() {
     );
 }
 
-#[tokio::test]
 async fn a_repository_that_drains_is_no_problem() {
     let (world, blobs) = prepare().await;
     let name = repository(NAME);
@@ -199,7 +205,7 @@ async fn a_repository_that_drains_is_no_problem() {
     world.put(&name, &[], &child).await.expect("pushed");
     let parent = written(&index(&[&child]));
     world.put(&name, &["all"], &parent).await.expect("pushed");
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     // As between two steps of the collector.
     world
         .change(&format!(
@@ -212,7 +218,6 @@ async fn a_repository_that_drains_is_no_problem() {
     world.is_sound().await;
 }
 
-#[tokio::test]
 async fn orphans_are_found_when_they_are_old_and_go_with_a_repair() {
     let (world, _) = prepare().await;
     let (name, orphan) = (repository(NAME), content(9, 77));
@@ -242,7 +247,6 @@ async fn orphans_are_found_when_they_are_old_and_go_with_a_repair() {
     assert!(!world.file(location).exists());
 }
 
-#[tokio::test]
 async fn a_blob_that_the_disk_refuses_to_read_does_not_end_the_check() {
     let (world, blobs) = prepare().await;
     fs::remove_file(world.file_of(&digest(&blobs[0])).await).expect("removed");
@@ -265,7 +269,6 @@ async fn a_blob_that_the_disk_refuses_to_read_does_not_end_the_check() {
     }
 }
 
-#[tokio::test]
 async fn a_blob_that_is_collected_while_it_is_checked_is_no_problem() {
     let (world, _) = prepare().await;
     let loose = content(7, 70);

@@ -12,6 +12,16 @@ use crate::{
     world::{LONG, World, content, digest, reference, repository},
 };
 
+on_both!(
+    a_blob_whose_file_is_gone_is_unknown_after_its_first_read,
+    a_blob_whose_file_is_cut_is_unknown_after_its_first_read,
+    a_flipped_bit_is_found_by_a_check_and_heals,
+    a_session_heals_as_well_as_a_single_request,
+    a_damaged_blob_that_nobody_needs_is_collected,
+    a_blob_that_healed_meanwhile_is_not_marked_again,
+    a_store_that_has_lost_its_mark_damages_no_blob,
+);
+
 const REPAIR: FsckOptions = FsckOptions {
     repair: true,
     quick: false,
@@ -94,7 +104,6 @@ impl Two {
     }
 }
 
-#[tokio::test]
 async fn a_blob_whose_file_is_gone_is_unknown_after_its_first_read() {
     let two = Two::new().await;
     fs::remove_file(two.world.file_of(&digest(&two.layer)).await).expect("removed");
@@ -107,7 +116,6 @@ async fn a_blob_whose_file_is_gone_is_unknown_after_its_first_read() {
     two.world.drains().await;
 }
 
-#[tokio::test]
 async fn a_blob_whose_file_is_cut_is_unknown_after_its_first_read() {
     let two = Two::new().await;
     let file = two.world.file_of(&digest(&two.layer)).await;
@@ -121,7 +129,6 @@ async fn a_blob_whose_file_is_cut_is_unknown_after_its_first_read() {
     two.world.drains().await;
 }
 
-#[tokio::test]
 async fn a_flipped_bit_is_found_by_a_check_and_heals() {
     let two = Two::new().await;
     let file = two.world.file_of(&digest(&two.layer)).await;
@@ -136,7 +143,6 @@ async fn a_flipped_bit_is_found_by_a_check_and_heals() {
     two.heals_by_a_push_to(&two.names[1]).await;
 }
 
-#[tokio::test]
 async fn a_session_heals_as_well_as_a_single_request() {
     let two = Two::new().await;
     let wanted = digest(&two.layer);
@@ -157,7 +163,6 @@ async fn a_session_heals_as_well_as_a_single_request() {
     world.is_sound().await;
 }
 
-#[tokio::test]
 async fn a_damaged_blob_that_nobody_needs_is_collected() {
     let world = World::new().await;
     let (name, whole) = (repository("acme/web"), content(1, 300));
@@ -171,7 +176,6 @@ async fn a_damaged_blob_that_nobody_needs_is_collected() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_blob_that_healed_meanwhile_is_not_marked_again() {
     let two = Two::new().await;
     let wanted = digest(&two.layer);
@@ -202,7 +206,6 @@ async fn a_blob_that_healed_meanwhile_is_not_marked_again() {
     assert_eq!(read.expect("it stays healed"), two.layer);
 }
 
-#[tokio::test]
 async fn a_store_that_has_lost_its_mark_damages_no_blob() {
     // As when the disk goes away under a running server.
     let two = Two::new().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use landfall_database::Kind;
 use landfall_house::Rounds;
 use landfall_registry::GarbageOptions;
 use proptest::collection::vec;
@@ -16,6 +17,12 @@ use crate::{
     },
     world::{LONG, TRASH, World, content, reference, repository},
 };
+
+on_both!(
+    a_dry_run_foresees_every_phase,
+    a_dry_run_foresees_that_a_deleted_blob_needs_no_promise,
+    a_dry_run_tells_of_what_goes_and_of_what_waits,
+);
 
 /// Operations of a history, at the most.
 const LONGEST: usize = 40;
@@ -43,29 +50,41 @@ async fn told_is_done(history: Vec<Operation>, undo: Duration, grace: Option<Dur
 
 /// Every row that a run might change, and every file.
 async fn contents(world: &World) -> (Vec<String>, Vec<std::path::PathBuf>) {
+    let hex = match world.database.kind() {
+        Kind::Sqlite => "hex(id)",
+        Kind::Postgres => "encode(id, 'hex')",
+    };
     let rows = world
-        .texts(
-            "select hex(id) from candidate union all select location from trash
+        .texts(&format!(
+            "select {hex} from candidate union all select location from trash
              union all select digest || state from blob
              union all select digest || keep_until from repository_blob
              union all select digest || coalesce(deleted, 0) from manifest
-             union all select hex(id) from upload union all select name from repository",
-        )
+             union all select {hex} from upload union all select name from repository"
+        ))
         .await;
     let files = ["blobs", "staging", "quarantine"].map(|part| world.files(part));
     (rows, files.concat())
 }
 
 #[test]
-fn a_dry_run_tells_exactly_what_the_run_does() {
-    let rounds = Rounds::of("registry-dry-run");
+fn a_dry_run_tells_exactly_what_the_run_does_on_sqlite() {
+    compare(Rounds::of("registry-dry-run"));
+}
+
+#[test]
+fn a_dry_run_tells_exactly_what_the_run_does_on_postgres() {
+    crate::world::on(Kind::Postgres);
+    compare(Rounds::of("registry-dry-run-postgres"));
+}
+
+fn compare(rounds: Rounds) {
     let histories = (vec(operation(), 1..LONGEST), undo(), grace());
     property(rounds, file!(), &histories, |(history, undo, grace)| {
         alone(move || told_is_done(history, undo, grace));
     });
 }
 
-#[tokio::test]
 async fn a_dry_run_foresees_every_phase() {
     for grace in [None, Some(TRASH / 2), Some(Duration::ZERO)] {
         let world = super::steps::prepare().await;
@@ -88,7 +107,6 @@ async fn a_dry_run_foresees_every_phase() {
     }
 }
 
-#[tokio::test]
 async fn a_dry_run_foresees_that_a_deleted_blob_needs_no_promise() {
     let world = World::new().await;
     let (name, config) = (repository("acme/web"), content(1, 300));
@@ -108,7 +126,6 @@ async fn a_dry_run_foresees_that_a_deleted_blob_needs_no_promise() {
     assert_eq!(world.collect().await, told);
 }
 
-#[tokio::test]
 async fn a_dry_run_tells_of_what_goes_and_of_what_waits() {
     let world = World::new().await;
     let name = repository("acme/web");

@@ -8,9 +8,18 @@ use landfall_registry::Error;
 
 use crate::world::{PROMISE, TRASH, UPLOADS, World, body, content, digest, repository};
 
+on_both!(
+    an_upload_that_lies_still_is_given_up_after_its_lifetime,
+    orphans_older_than_any_upload_go_and_younger_stay,
+    staged_bytes_without_a_session_go_when_they_are_old,
+    the_bytes_of_rows_are_never_orphans,
+    bytes_that_could_not_be_deleted_stay_in_the_trash,
+    only_one_run_goes_on_at_a_time,
+    a_run_that_skips_orphans_leaves_them_to_another,
+);
+
 const NAME: &str = "acme/web";
 
-#[tokio::test]
 async fn an_upload_that_lies_still_is_given_up_after_its_lifetime() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -57,7 +66,6 @@ async fn orphan(world: &World, seed: u8) {
     world.store.heal();
 }
 
-#[tokio::test]
 async fn orphans_older_than_any_upload_go_and_younger_stay() {
     let world = World::new().await;
     orphan(&world, 1).await;
@@ -79,7 +87,6 @@ async fn orphans_older_than_any_upload_go_and_younger_stay() {
     assert!(world.files("blobs").is_empty());
 }
 
-#[tokio::test]
 async fn staged_bytes_without_a_session_go_when_they_are_old() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -114,7 +121,6 @@ async fn staged_bytes_without_a_session_go_when_they_are_old() {
     assert_eq!(status.expect("it goes on").received, 600);
 }
 
-#[tokio::test]
 async fn the_bytes_of_rows_are_never_orphans() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -132,7 +138,6 @@ async fn the_bytes_of_rows_are_never_orphans() {
     world.files_are_those_of_the_rows().await;
 }
 
-#[tokio::test]
 async fn bytes_that_could_not_be_deleted_stay_in_the_trash() {
     use landfall_registry::{GarbageOptions, GarbageProgress};
     let world = World::new().await;
@@ -164,7 +169,6 @@ async fn bytes_that_could_not_be_deleted_stay_in_the_trash() {
     assert!(world.files("blobs").is_empty());
 }
 
-#[tokio::test]
 async fn only_one_run_goes_on_at_a_time() {
     use landfall_registry::{GarbageOptions, GarbageProgress};
     let world = World::new().await;
@@ -207,7 +211,6 @@ async fn only_one_run_goes_on_at_a_time() {
     world.collect().await;
 }
 
-#[tokio::test]
 async fn a_run_that_skips_orphans_leaves_them_to_another() {
     use landfall_registry::{GarbageOptions, GarbageProgress};
     let world = World::new().await;

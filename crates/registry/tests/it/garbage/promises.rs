@@ -11,10 +11,26 @@ use crate::{
     world::{LONG, PROMISE, TRASH, UNDO, World, content, digest, repository},
 };
 
+on_both!(
+    a_pushed_blob_is_kept_for_its_promise_and_then_collected,
+    asking_for_a_blob_renews_its_promise,
+    a_promise_is_written_down_at_most_twice_in_its_length,
+    a_reference_keeps_a_blob_for_ever,
+    a_deleted_manifest_frees_its_blobs_after_the_undo_window,
+    a_blob_that_was_asked_for_in_the_undo_window_outlives_it,
+    a_promise_in_a_short_undo_window_does_not_leak,
+    without_grace_everything_that_is_not_needed_goes_at_once,
+    a_grace_shorter_than_the_promise_is_granted_after_the_last_answer,
+    a_grace_longer_than_the_promise_changes_nothing,
+    bytes_lie_in_the_trash_for_its_delay,
+    a_grace_is_granted_to_the_trash_as_well,
+    a_blob_that_is_pushed_again_while_its_bytes_wait_has_new_bytes,
+    a_read_that_meets_a_collection_gets_the_bytes_of_the_next_push,
+);
+
 const NAME: &str = "acme/web";
 const MOMENT: Duration = Duration::from_micros(1);
 
-#[tokio::test]
 async fn a_pushed_blob_is_kept_for_its_promise_and_then_collected() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -34,7 +50,6 @@ async fn a_pushed_blob_is_kept_for_its_promise_and_then_collected() {
     assert!(world.files("blobs").is_empty());
 }
 
-#[tokio::test]
 async fn asking_for_a_blob_renews_its_promise() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -57,7 +72,6 @@ async fn asking_for_a_blob_renews_its_promise() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_promise_is_written_down_at_most_twice_in_its_length() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -70,7 +84,6 @@ async fn a_promise_is_written_down_at_most_twice_in_its_length() {
     assert!(candidates <= 3, "{candidates} rows for an hour of asking");
 }
 
-#[tokio::test]
 async fn a_reference_keeps_a_blob_for_ever() {
     let world = World::new().await;
     let (name, config, layer) = (repository(NAME), content(1, 10), content(2, 20));
@@ -92,7 +105,6 @@ async fn a_reference_keeps_a_blob_for_ever() {
     assert_eq!(candidates, 0, "the collector has no reason to look again");
 }
 
-#[tokio::test]
 async fn a_deleted_manifest_frees_its_blobs_after_the_undo_window() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -113,7 +125,6 @@ async fn a_deleted_manifest_frees_its_blobs_after_the_undo_window() {
     assert!(!world.holds(&name, &blob).await);
 }
 
-#[tokio::test]
 async fn a_blob_that_was_asked_for_in_the_undo_window_outlives_it() {
     let world = World::new().await;
     let (name, config) = (repository(NAME), content(1, 10));
@@ -136,7 +147,6 @@ async fn a_blob_that_was_asked_for_in_the_undo_window_outlives_it() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn a_promise_in_a_short_undo_window_does_not_leak() {
     // A run with grace looks at the candidate of the promise while the hidden
     // manifest still refers to the blob; what the purge writes is due earlier
@@ -167,7 +177,6 @@ async fn a_promise_in_a_short_undo_window_does_not_leak() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn without_grace_everything_that_is_not_needed_goes_at_once() {
     let world = World::new().await;
     let (name, config, loose) = (repository(NAME), content(1, 10), content(2, 200));
@@ -186,7 +195,6 @@ async fn without_grace_everything_that_is_not_needed_goes_at_once() {
     world.files_are_those_of_the_rows().await;
 }
 
-#[tokio::test]
 async fn a_grace_shorter_than_the_promise_is_granted_after_the_last_answer() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -206,7 +214,6 @@ async fn a_grace_shorter_than_the_promise_is_granted_after_the_last_answer() {
     assert!(!world.holds(&name, &wanted).await);
 }
 
-#[tokio::test]
 async fn a_grace_longer_than_the_promise_changes_nothing() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -221,7 +228,6 @@ async fn a_grace_longer_than_the_promise_changes_nothing() {
     assert!(!world.holds(&name, &wanted).await);
 }
 
-#[tokio::test]
 async fn bytes_lie_in_the_trash_for_its_delay() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -240,7 +246,6 @@ async fn bytes_lie_in_the_trash_for_its_delay() {
     assert!(!file.exists());
 }
 
-#[tokio::test]
 async fn a_grace_is_granted_to_the_trash_as_well() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -261,7 +266,6 @@ async fn a_grace_is_granted_to_the_trash_as_well() {
     assert!(!file.exists());
 }
 
-#[tokio::test]
 async fn a_blob_that_is_pushed_again_while_its_bytes_wait_has_new_bytes() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));
@@ -278,7 +282,6 @@ async fn a_blob_that_is_pushed_again_while_its_bytes_wait_has_new_bytes() {
     assert_eq!(world.read(&name, &wanted).await.expect("bytes"), whole);
 }
 
-#[tokio::test]
 async fn a_read_that_meets_a_collection_gets_the_bytes_of_the_next_push() {
     let world = World::new().await;
     let (name, whole) = (repository(NAME), content(1, 300));

@@ -3,12 +3,19 @@
 use crate::{
     consistency::TABLES,
     documents::{image, index, referrer, written},
-    world::{LONG, PROMISE, TRASH, UNDO, World, body, content, digest, repository},
+    world::{LONG, PROMISE, TRASH, UNDO, World, body, content, digest, reference, repository},
 };
+use landfall_clock::Clock;
 use landfall_oci::Algorithm;
 use landfall_registry::Error;
 
-#[tokio::test]
+on_both!(
+    a_blob_is_stored_once_and_freed_with_its_last_link,
+    a_deleted_repository_drains_with_everything_that_it_had,
+    a_large_repository_drains_in_several_steps,
+    the_links_of_other_accounts_do_not_end_with_a_deletion,
+);
+
 async fn a_blob_is_stored_once_and_freed_with_its_last_link() {
     let world = World::new().await;
     let names = ["acme/a", "acme/b", "other/c"].map(repository);
@@ -41,7 +48,6 @@ async fn a_blob_is_stored_once_and_freed_with_its_last_link() {
     }
 }
 
-#[tokio::test]
 async fn a_deleted_repository_drains_with_everything_that_it_had() {
     let world = World::new().await;
     let (name, kept) = (repository("acme/web"), repository("acme/kept"));
@@ -75,6 +81,10 @@ async fn a_deleted_repository_drains_with_everything_that_it_had() {
     world.push(&kept, &layer).await;
     let other = written(&image(&layer, &[]));
     world.put(&kept, &["v1"], &other).await.expect("pushed");
+    let pulled = world.manifest_get(&name, &reference("v1")).await;
+    let now = world.clock.now();
+    pulled.expect("an image").usage().pulled(1, now);
+    world.usage_flush().await.expect("written down");
     for table in TABLES {
         if table != "trash" {
             let rows = world.count(&format!("select count(*) from {table}")).await;
@@ -82,7 +92,7 @@ async fn a_deleted_repository_drains_with_everything_that_it_had() {
         }
     }
 
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     let more = world.upload_append(&name, upload, None, body(&loose)).await;
     assert!(matches!(more, Err(Error::UploadUnknown)), "{more:?}");
     world.collect().await;
@@ -96,6 +106,8 @@ async fn a_deleted_repository_drains_with_everything_that_it_had() {
         ("manifest_blob", 1),
         ("manifest_child", 0),
         ("tag", 1),
+        ("tag_history", 1),
+        ("repository_usage", 0),
         ("pin", 0),
         ("upload", 0),
         ("trash", 0),
@@ -113,7 +125,6 @@ async fn a_deleted_repository_drains_with_everything_that_it_had() {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_large_repository_drains_in_several_steps() {
     let world = World::new().await;
     let name = repository("acme/large");
@@ -123,7 +134,7 @@ async fn a_large_repository_drains_in_several_steps() {
         let document = written(&image(&blob, &[]));
         world.put(&name, &[], &document).await.expect("pushed");
     }
-    world.repository_delete(&name).await.expect("deleted");
+    world.repository_delete(&name, true).await.expect("deleted");
     let report = world.collect_all().await;
     assert_eq!((report.blobs, report.deleted), (250, 250));
     for table in TABLES {
@@ -133,7 +144,6 @@ async fn a_large_repository_drains_in_several_steps() {
     assert!(world.files("blobs").is_empty());
 }
 
-#[tokio::test]
 async fn the_links_of_other_accounts_do_not_end_with_a_deletion() {
     let world = World::new().await;
     let (mine, theirs) = (repository("acme/a"), repository("other/b"));

@@ -11,6 +11,12 @@ use crate::{
     world::{LONG, SETTINGS, TRASH, UNDO, UPLOADS, World, body, content, digest, repository},
 };
 
+on_both!(
+    a_run_that_is_cut_off_anywhere_is_completed_by_the_next,
+    a_run_that_fails_at_the_store_is_completed_by_the_next,
+    a_run_tells_how_far_it_is,
+);
+
 /// Runs `work`, and drops it after it was woken `wakes` times. Whether it came
 /// to its end.
 async fn cut_off(work: impl Future, wakes: usize) -> bool {
@@ -67,7 +73,7 @@ pub(super) async fn prepare() -> World {
         .manifest_delete(&name, &digest(&deleted))
         .await
         .expect("deleted");
-    world.repository_delete(&gone).await.expect("deleted");
+    world.repository_delete(&gone, true).await.expect("deleted");
     world.advance(UPLOADS + UNDO);
     world
 }
@@ -99,7 +105,6 @@ async fn settled(world: &World) {
     world.drains().await;
 }
 
-#[tokio::test]
 async fn a_run_that_is_cut_off_anywhere_is_completed_by_the_next() {
     let mut cuts = 0;
     loop {
@@ -120,7 +125,6 @@ async fn a_run_that_is_cut_off_anywhere_is_completed_by_the_next() {
     assert!(cuts > 10, "a run has more steps than {cuts}");
 }
 
-#[tokio::test]
 async fn a_run_that_fails_at_the_store_is_completed_by_the_next() {
     let calls = [
         Operation::Discard,
@@ -153,7 +157,6 @@ async fn a_run_that_fails_at_the_store_is_completed_by_the_next() {
     }
 }
 
-#[tokio::test]
 async fn a_run_tells_how_far_it_is() {
     let world = prepare().await;
     let progress = GarbageProgress::default();

@@ -11,6 +11,15 @@ use crate::{
     world::{SETTINGS, UNDO, World, content, digest, reference, repository, tag},
 };
 
+on_both!(
+    nothing_is_hidden_where_the_operator_does_not_want_it,
+    a_manifest_without_any_root_is_hidden_when_its_time_has_come,
+    each_root_keeps_a_manifest,
+    the_time_counts_from_the_loss_of_the_last_root,
+    a_manifest_that_is_pushed_again_has_its_whole_time_once_more,
+    what_is_hidden_by_itself_drains_like_what_was_deleted,
+);
+
 const NAME: &str = "acme/web";
 const AFTER: Duration = Duration::from_hours(24);
 const MOMENT: Duration = Duration::from_micros(1);
@@ -42,7 +51,6 @@ async fn is_there(world: &World, name: &RepositoryName, document: &Bytes) -> boo
     }
 }
 
-#[tokio::test]
 async fn nothing_is_hidden_where_the_operator_does_not_want_it() {
     let (world, name) = (World::new().await, repository(NAME));
     let alone = push(&world, &name, 1, &[]).await;
@@ -51,7 +59,6 @@ async fn nothing_is_hidden_where_the_operator_does_not_want_it() {
     assert!(is_there(&world, &name, &alone).await);
 }
 
-#[tokio::test]
 async fn a_manifest_without_any_root_is_hidden_when_its_time_has_come() {
     let (world, name) = world().await;
     let alone = push(&world, &name, 1, &[]).await;
@@ -68,7 +75,6 @@ async fn a_manifest_without_any_root_is_hidden_when_its_time_has_come() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn each_root_keeps_a_manifest() {
     let (world, name) = world().await;
     let tagged = push(&world, &name, 1, &["v1"]).await;
@@ -106,7 +112,6 @@ async fn each_root_keeps_a_manifest() {
     world.tables_agree().await;
 }
 
-#[tokio::test]
 async fn the_time_counts_from_the_loss_of_the_last_root() {
     let (world, name) = world().await;
     let moved = push(&world, &name, 1, &["latest"]).await;
@@ -147,7 +152,6 @@ async fn the_time_counts_from_the_loss_of_the_last_root() {
     assert!(is_there(&world, &name, &newer).await);
 }
 
-#[tokio::test]
 async fn a_manifest_that_is_pushed_again_has_its_whole_time_once_more() {
     // As the first step of the push of an index whose images are there.
     let (world, name) = world().await;
@@ -161,7 +165,6 @@ async fn a_manifest_that_is_pushed_again_has_its_whole_time_once_more() {
     pushed.expect("the image was acknowledged a moment ago");
 }
 
-#[tokio::test]
 async fn what_is_hidden_by_itself_drains_like_what_was_deleted() {
     let (world, name) = world().await;
     let child = push(&world, &name, 1, &[]).await;

@@ -68,6 +68,15 @@ pub(crate) enum Operation {
         tag: usize,
         purge: bool,
     },
+    UndoTag {
+        repository: usize,
+        tag: usize,
+    },
+    /// With what was deleted by the same act.
+    RestoreImage {
+        repository: usize,
+        manifest: usize,
+    },
     DeleteBlob {
         repository: usize,
         blob: usize,
@@ -132,7 +141,8 @@ pub(crate) fn grace() -> impl Strategy<Value = Option<Duration>> {
 pub(crate) fn operation() -> impl Strategy<Value = Operation> {
     use Operation::{
         Advance, Append, Check, Collect, Damage, DeleteBlob, DeleteImage, DeleteManifest,
-        DeleteRepository, DeleteTag, Finish, Get, Head, Mount, Push, Put, Repair, Restart, Start,
+        DeleteRepository, DeleteTag, Finish, Get, Head, Mount, Push, Put, Repair, Restart,
+        RestoreImage, Start, UndoTag,
     };
     let at = 0..REPOSITORIES;
     let blob = 0..BLOBS;
@@ -155,8 +165,11 @@ pub(crate) fn operation() -> impl Strategy<Value = Operation> {
         16 => (at.clone(), manifest.clone(), proptest::option::of(tag.clone()))
             .prop_map(|(repository, manifest, tag)| Put { repository, manifest, tag }),
         2 => (at.clone(), tag.clone()).prop_map(|(repository, tag)| DeleteTag { repository, tag }),
-        4 => (at.clone(), manifest)
+        4 => (at.clone(), manifest.clone())
             .prop_map(|(repository, manifest)| DeleteManifest { repository, manifest }),
+        5 => (at.clone(), manifest)
+            .prop_map(|(repository, manifest)| RestoreImage { repository, manifest }),
+        5 => (at.clone(), tag.clone()).prop_map(|(repository, tag)| UndoTag { repository, tag }),
         3 => (at.clone(), tag, any::<bool>())
             .prop_map(|(repository, tag, purge)| DeleteImage { repository, tag, purge }),
         3 => (at.clone(), blob.clone())

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use landfall_clock::Timestamp;
 
-use super::universe::{BLOBS, MANIFESTS, REPOSITORIES, TAGS, UNIVERSE};
+use super::{
+    history::Entry,
+    universe::{BLOBS, MANIFESTS, REPOSITORIES, TAGS, UNIVERSE},
+};
 use crate::world::PROMISE;
 
 /// What must be true of a blob in a repository.
@@ -34,12 +37,18 @@ pub(crate) struct Repository {
     promised: [Option<Timestamp>; BLOBS],
     pub(crate) manifests: [Shown; MANIFESTS],
     pub(crate) tags: [Option<usize>; TAGS.len()],
+    /// The act that has hidden each manifest, for those that are hidden.
+    pub(super) hidden_by: [usize; MANIFESTS],
+    /// What happened to each tag, the newest last.
+    pub(super) history: [Vec<Entry>; TAGS.len()],
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) now: Timestamp,
-    undo: Duration,
+    pub(super) undo: Duration,
+    /// Deletions so far.
+    deletions: usize,
     pub(crate) repositories: [Repository; REPOSITORIES],
 }
 
@@ -48,6 +57,8 @@ impl Repository {
         promised: [None; BLOBS],
         manifests: [Shown::Never; MANIFESTS],
         tags: [None; TAGS.len()],
+        hidden_by: [0; MANIFESTS],
+        history: [const { Vec::new() }; TAGS.len()],
     };
 
     /// Whether a manifest for which `counts` needs the blob.
@@ -78,6 +89,7 @@ impl Model {
         Self {
             now,
             undo,
+            deletions: 0,
             repositories: [const { Repository::EMPTY }; REPOSITORIES],
         }
     }
@@ -121,21 +133,29 @@ impl Model {
         for blob in &UNIVERSE.manifests[manifest].blobs {
             self.saw(repository, *blob);
         }
-        let found = &mut self.repositories[repository];
-        found.manifests[manifest] = Shown::Visible;
+        self.repositories[repository].manifests[manifest] = Shown::Visible;
         if let Some(tag) = tag {
-            found.tags[tag] = Some(manifest);
+            self.set_tag(repository, tag, Some(manifest), None);
         }
     }
 
     /// The manifest was deleted; with `purge` it may not be undone.
     pub(crate) fn hide(&mut self, repository: usize, manifest: usize, purge: bool) {
+        self.deletions += 1;
+        self.hide_by(repository, manifest, purge);
+    }
+
+    fn hide_by(&mut self, repository: usize, manifest: usize, purge: bool) {
         let window = if purge { Duration::ZERO } else { self.undo };
         let until = self.now + window;
+        let by = self.deletions;
         let found = &mut self.repositories[repository];
         found.manifests[manifest] = Shown::Hidden(until);
-        for tag in &mut found.tags {
-            tag.take_if(|tagged| *tagged == manifest);
+        found.hidden_by[manifest] = by;
+        for tag in 0..TAGS.len() {
+            if self.repositories[repository].tags[tag] == Some(manifest) {
+                self.set_tag(repository, tag, None, Some(by));
+            }
         }
         // A reference ends like an answer: with a promise.
         for blob in &UNIVERSE.manifests[manifest].blobs {
@@ -152,9 +172,13 @@ impl Model {
         tag: usize,
         purge: bool,
     ) -> Option<Vec<usize>> {
-        let manifest = self.repositories[repository].tags[tag].take()?;
+        let manifest = self.repositories[repository].tags[tag]?;
+        let needed = purge && self.may_go_back(repository, manifest, Some(tag));
         let found = &self.repositories[repository];
-        if found.is_tagged(manifest) || found.has_visible_parent(manifest) {
+        let mut others = found.tags.iter().enumerate();
+        let tagged = others.any(|(other, at)| other != tag && *at == Some(manifest));
+        if tagged || needed || found.has_visible_parent(manifest) {
+            self.set_tag(repository, tag, None, None);
             return Some(Vec::new());
         }
         self.hide(repository, manifest, purge);
@@ -163,8 +187,9 @@ impl Model {
         for child in &UNIVERSE.manifests[manifest].children {
             let found = &self.repositories[repository];
             let held = found.is_tagged(*child) || found.has_visible_parent(*child);
-            if found.manifests[*child] == Shown::Visible && !held {
-                self.hide(repository, *child, purge);
+            let needed = purge && self.may_go_back(repository, *child, None);
+            if found.manifests[*child] == Shown::Visible && !held && !needed {
+                self.hide_by(repository, *child, purge);
                 gone.push(*child);
             }
         }

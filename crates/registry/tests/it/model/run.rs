@@ -4,7 +4,7 @@
 mod clients;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -143,6 +143,11 @@ impl Run {
                 tag,
                 purge,
             } => self.delete_image(repository, tag, purge).await,
+            Operation::UndoTag { repository, tag } => self.undo_tag(repository, tag).await,
+            Operation::RestoreImage {
+                repository,
+                manifest,
+            } => self.restore_image(repository, manifest).await,
             Operation::DeleteBlob { repository, blob } => self.delete_blob(repository, blob).await,
             Operation::DeleteRepository { repository } => self.delete_repository(repository).await,
             Operation::Advance(by) => {
@@ -208,7 +213,8 @@ impl Run {
     async fn delete_tag(&mut self, repository: usize, at: usize) {
         let name = &UNIVERSE.names[repository];
         let deleted = self.world().tag_delete(name, &tag(TAGS[at])).await;
-        let tagged = self.model.repositories[repository].tags[at].take();
+        let tagged = self.model.repositories[repository].tags[at];
+        self.model.set_tag(repository, at, None, None);
         assert_eq!(deleted.is_ok(), tagged.is_some(), "{deleted:?}");
     }
 
@@ -230,12 +236,40 @@ impl Run {
         let expected = self.model.hide_image(repository, at, purge);
         let expected = expected.map(|manifests| {
             let digests = manifests.iter().map(|at| UNIVERSE.manifests[*at].digest);
-            digests.collect::<std::collections::BTreeSet<_>>()
+            digests.collect::<BTreeSet<_>>()
         });
         match deleted {
             Ok(gone) => assert_eq!(Some(gone.into_iter().collect()), expected),
             Err(Error::ManifestUnknown(_)) => assert_eq!(expected, None),
             Err(error) => panic!("{error}"),
+        }
+    }
+
+    async fn undo_tag(&mut self, repository: usize, at: usize) {
+        let name = &UNIVERSE.names[repository];
+        let undone = self.world().tag_undo(name, &tag(TAGS[at]), None).await;
+        let expected = self.model.undo_tag(repository, at);
+        assert_eq!(undone.is_ok(), expected, "{undone:?}");
+    }
+
+    async fn restore_image(&mut self, repository: usize, manifest: usize) {
+        let name = &UNIVERSE.names[repository];
+        let wanted = &UNIVERSE.manifests[manifest].digest;
+        let restored = self.world().image_restore(name, wanted).await;
+        let expected = self.model.restore(repository, manifest);
+        let restored = restored.map(|restored| {
+            let digests = restored.manifests.into_iter();
+            let tags = restored.tags.iter().map(ToString::to_string);
+            (digests.collect::<BTreeSet<_>>(), tags.collect::<Vec<_>>())
+        });
+        let expected = expected.map(|(manifests, tags)| {
+            let digests = manifests.iter().map(|at| UNIVERSE.manifests[*at].digest);
+            let tags = tags.iter().map(|at| TAGS[*at].to_owned());
+            (digests.collect(), tags.collect())
+        });
+        match restored {
+            Ok(restored) => assert_eq!(Some(restored), expected),
+            Err(error) => assert_eq!(None, expected, "{error}"),
         }
     }
 
@@ -258,7 +292,7 @@ impl Run {
 
     async fn delete_repository(&mut self, repository: usize) {
         let name = &UNIVERSE.names[repository];
-        match self.world().repository_delete(name).await {
+        match self.world().repository_delete(name, true).await {
             Ok(()) | Err(Error::RepositoryUnknown(_)) => {}
             Err(error) => panic!("{error}"),
         }
