@@ -25,42 +25,60 @@ impl Identity {
     /// Without a password one is made up. A password given later replaces the
     /// stored one: whoever starts the server may say it.
     pub async fn first_start(&self, given: Option<Secret>) -> Result<FirstStart, Error> {
-        let known = self
-            .database
-            .read(|tx| store::administrator_find(tx, ADMINISTRATOR))
-            .await?;
+        let known = self.administrator_known().await?;
         match (known, given) {
             (Some(_), None) => Ok(FirstStart::Known),
-            (Some((_, hash)), Some(password)) => {
-                if password::verify(password.clone(), hash).await? {
-                    return Ok(FirstStart::Known);
-                }
-                let hash = password::hash(password).await?;
-                self.database
-                    .write(move |tx| store::administrator_set_password(tx, ADMINISTRATOR, &hash))
-                    .await?;
-                Ok(FirstStart::PasswordSet)
-            }
+            (Some(hash), Some(password)) => self.administrator_check(password, hash).await,
             (None, Some(password)) => {
-                self.administrator_make(password).await?;
-                Ok(FirstStart::Made)
+                if self.administrator_make(password.clone()).await? {
+                    return Ok(FirstStart::Made);
+                }
+                // Another server has come first.
+                match self.administrator_known().await? {
+                    Some(hash) => self.administrator_check(password, hash).await,
+                    None => Ok(FirstStart::Known),
+                }
             }
             (None, None) => {
                 let password = password::made_up();
-                self.administrator_make(password.clone()).await?;
-                Ok(FirstStart::MadeWithPassword(password))
+                if self.administrator_make(password.clone()).await? {
+                    return Ok(FirstStart::MadeWithPassword(password));
+                }
+                Ok(FirstStart::Known)
             }
         }
     }
 
-    async fn administrator_make(&self, password: Secret) -> Result<(), Error> {
+    /// The hash of the administrator's password, if there is one.
+    async fn administrator_known(&self) -> Result<Option<String>, Error> {
+        let known = self
+            .database
+            .read(|tx| store::administrator_find(tx, ADMINISTRATOR))
+            .await?;
+        Ok(known.map(|(_, hash)| hash))
+    }
+
+    async fn administrator_check(
+        &self,
+        password: Secret,
+        hash: String,
+    ) -> Result<FirstStart, Error> {
+        if password::verify(password.clone(), hash).await? {
+            return Ok(FirstStart::Known);
+        }
+        let hash = password::hash(password).await?;
+        self.database
+            .write(move |tx| store::administrator_set_password(tx, ADMINISTRATOR, &hash))
+            .await?;
+        Ok(FirstStart::PasswordSet)
+    }
+
+    /// `false` if another server has made one at the same time.
+    async fn administrator_make(&self, password: Secret) -> Result<bool, Error> {
         let hash = password::hash(password).await?;
         let now = self.clock.now();
         self.database
             .write(move |tx| {
-                if store::administrator_exists(tx)? {
-                    return Ok(());
-                }
                 let account = AccountId::new_at(now.unix_micros());
                 let account = store::account_insert(tx, account, ADMINISTRATOR, now)?;
                 let principal = Principal {
@@ -71,7 +89,7 @@ impl Identity {
                 };
                 store::administrator_insert(tx, &principal, &hash, now)
             })
-            .await?;
-        Ok(())
+            .await
+            .map_err(Error::from)
     }
 }

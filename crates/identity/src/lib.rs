@@ -4,6 +4,7 @@
 mod access;
 mod account;
 mod first_start;
+mod keys;
 mod password;
 mod scope;
 mod secret;
@@ -15,9 +16,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use landfall_clock::Clock;
 use landfall_database::Database;
 use landfall_ids::StoreId;
+use landfall_seal::MasterKey;
 
 pub use access::{Action, Caller, Principal, Refusal, Resource};
 pub use first_start::FirstStart;
+pub use keys::{master_key_claim, master_key_forget, master_key_known};
 pub use scope::{InvalidScope, Scope, ScopeLimit};
 pub use secret::Secret;
 pub use store::MIGRATIONS;
@@ -46,13 +49,22 @@ pub enum Error {
     /// The metadata database failed.
     #[error(transparent)]
     Database(#[from] landfall_database::Error),
-    /// The signing key can't be read, made or used.
-    #[error("the signing key `{path}` can't be used: {reason}")]
-    Key {
-        /// Where the key lies.
-        path: String,
-        /// Why it can't be used.
-        reason: String,
+    /// The key that signs tokens can't be read, made or used.
+    #[error("the key that signs tokens can't be used: {0}")]
+    Key(String),
+    /// The key that signs tokens can't be opened.
+    #[error("the key that signs tokens can't be opened")]
+    Sealed(#[source] landfall_seal::Error),
+    /// The database's secrets are sealed under another master key.
+    #[error(
+        "the secrets in the metadata database are sealed under the master key {known}, and this \
+         server has {ours}; give it the key that the other servers on this database have"
+    )]
+    MasterKey {
+        /// The fingerprint of the key that the database knows.
+        known: String,
+        /// The fingerprint of ours.
+        ours: String,
     },
     /// Hashing a password failed.
     #[error("the password can't be hashed: {0}")]
@@ -69,16 +81,20 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Opens the service. `keys` is the directory of the signing key, which is
-    /// made if it is not there; `store` names this registry in its tokens.
-    pub fn open(
+    /// Opens the service on a database whose master key this is. `store` names
+    /// this registry in its tokens; `earlier_keys` is the folder where an earlier
+    /// version has kept the key that signs them.
+    pub async fn open(
         database: Database,
         clock: Arc<dyn Clock>,
-        keys: &Path,
+        master: &MasterKey,
+        earlier_keys: &Path,
         store: StoreId,
         settings: Settings,
     ) -> Result<Self, Error> {
-        let tokens = token::Tokens::open(keys, store, settings.token_lifetime)?;
+        let now = clock.now();
+        let key = keys::token_key_ensure(&database, master, earlier_keys, now).await?;
+        let tokens = token::Tokens::new(&key, store, settings.token_lifetime)?;
         Ok(Self {
             database,
             clock,

@@ -5,14 +5,7 @@
 //! signature is remembered by the token's hash until the token ends, because
 //! checking it costs more than answering most requests.
 
-use std::{
-    collections::HashSet,
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -30,7 +23,6 @@ use crate::{Caller, Error, Identity, Scope, ScopeLimit, Secret, store};
 const REMEMBERED: usize = 10_000;
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
-const KEY_FILE: &str = "token-signing.pk8";
 
 /// A token that was just made.
 #[derive(Debug)]
@@ -66,25 +58,10 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    pub(crate) fn open(keys: &Path, store: StoreId, lifetime: Duration) -> Result<Self, Error> {
-        let path = keys.join(KEY_FILE);
-        let unusable = |reason: String| Error::Key {
-            path: path.display().to_string(),
-            reason,
-        };
-        let pkcs8 = match fs::read(&path) {
-            Ok(pkcs8) => pkcs8,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let pair = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new())
-                    .map_err(|error| unusable(error.to_string()))?;
-                write_durably(keys, &path, pair.as_ref())
-                    .map_err(|error| unusable(error.to_string()))?;
-                pair.as_ref().to_vec()
-            }
-            Err(error) => return Err(unusable(error.to_string())),
-        };
+    /// `pkcs8` is the key that signs.
+    pub(crate) fn new(pkcs8: &[u8], store: StoreId, lifetime: Duration) -> Result<Self, Error> {
         let pair =
-            Ed25519KeyPair::from_pkcs8(&pkcs8).map_err(|error| unusable(error.to_string()))?;
+            Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|error| Error::Key(error.to_string()))?;
         let service = format!("landfall:{store}");
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&service]);
@@ -99,7 +76,7 @@ impl Tokens {
         Ok(Self {
             service,
             lifetime,
-            signing: EncodingKey::from_ed_der(&pkcs8),
+            signing: EncodingKey::from_ed_der(pkcs8),
             verifying: DecodingKey::from_ed_der(pair.public_key().as_ref()),
             validation,
             verified: Cache::new(REMEMBERED),
@@ -164,10 +141,7 @@ impl Identity {
             &claims,
             &self.tokens.signing,
         )
-        .map_err(|error| Error::Key {
-            path: KEY_FILE.to_owned(),
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| Error::Key(error.to_string()))?;
         Ok(IssuedToken {
             token: Secret::new(token),
             issued: now,
@@ -198,21 +172,4 @@ impl Identity {
             scope: ScopeLimit::Only(claims.access),
         })
     }
-}
-
-/// Writes a new key so that it is there, whole, after a power cut: a token
-/// that was given out must verify after the restart.
-fn write_durably(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    let partial = path.with_extension("partial");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&partial, path)?;
-    fs::File::open(directory)?.sync_all()
 }

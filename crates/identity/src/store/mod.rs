@@ -8,27 +8,47 @@ use landfall_ids::{AccountId, PrincipalId};
 
 use crate::Principal;
 
+pub(crate) mod keys;
+
 /// The schema of this domain.
 pub const MIGRATIONS: MigrationSet = MigrationSet {
     domain: "identity",
-    migrations: &[Migration {
-        name: "accounts and principals",
-        sql: "
-            create table account(
-              id BYTEA primary key,
-              name TEXT not null unique,
-              created BIGINT not null);
-            create table principal(
-              id BYTEA primary key,
-              account BYTEA not null references account(id),
-              name TEXT not null,
-              administrator BIGINT not null,
-              password TEXT not null,
-              created BIGINT not null,
-              unique (account, name));
-            create unique index administrator_name on principal(name) where administrator = 1;",
-    }],
+    migrations: &[
+        Migration {
+            name: "accounts and principals",
+            sql: ACCOUNTS,
+        },
+        Migration {
+            name: "keys that all servers share",
+            sql: KEYS,
+        },
+    ],
 };
+
+const ACCOUNTS: &str = "
+create table account(
+  id BYTEA primary key,
+  name TEXT not null unique,
+  created BIGINT not null);
+create table principal(
+  id BYTEA primary key,
+  account BYTEA not null references account(id),
+  name TEXT not null,
+  administrator BIGINT not null,
+  password TEXT not null,
+  created BIGINT not null,
+  unique (account, name));
+create unique index administrator_name on principal(name) where administrator = 1;";
+
+const KEYS: &str = "
+create table master_key(
+  number BIGINT primary key check (number = 1),
+  fingerprint TEXT not null,
+  created BIGINT not null);
+create table token_key(
+  number BIGINT primary key,
+  sealed BYTEA not null,
+  created BIGINT not null);";
 
 pub(crate) fn account_find(tx: &ReadTransaction<'_>, name: &str) -> Result<Option<AccountId>> {
     tx.first(
@@ -83,19 +103,16 @@ fn principal(row: &landfall_database::Row<'_>, administrator: bool) -> Result<Pr
     })
 }
 
-pub(crate) fn administrator_exists(tx: &ReadTransaction<'_>) -> Result<bool> {
-    tx.exists("select 1 from principal where administrator = 1", params![])
-}
-
+/// `false` if somebody else was quicker.
 pub(crate) fn administrator_insert(
     tx: &WriteTransaction<'_>,
     principal: &Principal,
     password: &str,
     now: Timestamp,
-) -> Result<()> {
-    tx.execute(
+) -> Result<bool> {
+    let inserted = tx.execute(
         "insert into principal(id, account, name, administrator, password, created)
-         values (?1, ?2, ?3, 1, ?4, ?5)",
+         values (?1, ?2, ?3, 1, ?4, ?5) on conflict do nothing",
         params![
             principal.id,
             principal.account,
@@ -104,7 +121,7 @@ pub(crate) fn administrator_insert(
             now
         ],
     )?;
-    Ok(())
+    Ok(inserted == 1)
 }
 
 pub(crate) fn administrator_set_password(
