@@ -1,7 +1,8 @@
 //! Backups of the metadata, made while the server runs.
 //!
 //! A backup is a tar archive of two files: `landfall-backup.json`, which tells
-//! what it is, and `metadata.sqlite`, a consistent copy of the database. Blobs
+//! what it is, and `metadata.sqlite`, a consistent copy of the database, which is a SQLite
+//! file whatever the database is. Blobs
 //! are not in it: they lie at locations that are never used twice, so a copy of
 //! their directory that is made *after* the backup holds all that it names.
 

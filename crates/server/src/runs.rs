@@ -1,9 +1,12 @@
 //! Runs of the collector and of the check: started by a request, watched by
-//! others. The last ones are remembered until the server stops; a run that a
-//! restart cut off can simply be started again.
+//! others, on any server.
+//!
+//! The server that does a run notes in the database how far it is; whoever asks
+//! another server gets that. The last runs are remembered there, also over a
+//! restart. A run that a crash cut off is shown as lost, and can simply be
+//! started again.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,9 +15,11 @@ use landfall_clock::{Clock, Timestamp};
 use landfall_ids::RunId;
 use landfall_registry::{
     Error, FsckOptions, FsckProgress, FsckReport, GarbageOptions, GarbageProgress, GarbageReport,
-    Registry,
+    Registry, RunKind, RunLease,
 };
 use tokio::time::MissedTickBehavior;
+
+use crate::api::{FsckRunBody, GarbageRunBody, RunBody};
 
 const RUNS: &str = "landfall_gc_runs_total";
 const BLOBS: &str = "landfall_gc_blobs_total";
@@ -23,8 +28,8 @@ const FREED: &str = "landfall_gc_freed_bytes_total";
 /// How often regular runs walk over the whole store to look for orphans.
 const BETWEEN_SWEEPS: Duration = Duration::from_hours(24);
 
-/// Runs of each kind that are remembered.
-const REMEMBERED: usize = 20;
+/// How often a server notes how far its run is.
+const BETWEEN_NOTES: Duration = Duration::from_secs(1);
 
 /// One run, under way or over.
 #[derive(Debug)]
@@ -69,11 +74,10 @@ impl<O, P: Default, R: Clone> Run<O, P, R> {
         Begun { run: self, clock }
     }
 
-    fn end(&self, result: Result<R, Error>, now: Timestamp) {
-        let result = result.map_err(|error| {
-            tracing::error!(error = %crate::registry_api::chain(&error), "a run failed");
-            error.to_string()
-        });
+    fn end(&self, result: Result<R, String>, now: Timestamp) {
+        if let Err(error) = &result {
+            tracing::error!(error, "a run failed");
+        }
         *lock(&self.outcome) = Some(Outcome { ended: now, result });
     }
 }
@@ -94,12 +98,16 @@ impl<O, P, R> Drop for Begun<'_, O, P, R> {
     }
 }
 
-/// The runs of this server since it started.
+/// The run of a kind that this server does, or did last. A std mutex: held for a
+/// look or a change.
+type Slot<O, P, R> = Mutex<Option<Arc<Run<O, P, R>>>>;
+
+/// The runs of this server and of the others.
 pub(crate) struct Runs {
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
-    garbage: Mutex<VecDeque<Arc<GarbageRun>>>,
-    fsck: Mutex<VecDeque<Arc<FsckRun>>>,
+    garbage: Slot<GarbageOptions, GarbageProgress, GarbageReport>,
+    fsck: Slot<FsckOptions, FsckProgress, FsckReport>,
 }
 
 impl Runs {
@@ -115,14 +123,18 @@ impl Runs {
         }
     }
 
-    /// Starts the collector. [`Error::RunGoingOn`] while one runs.
-    pub(crate) fn start_garbage(
+    /// Starts the collector. [`Error::RunGoingOn`] while one runs, here or on
+    /// another server.
+    pub(crate) async fn start_garbage(
         self: &Arc<Self>,
         options: GarbageOptions,
     ) -> Result<Arc<GarbageRun>, Error> {
-        let run = begin(&self.garbage, Run::new(options, self.clock.now()))?;
+        let new = Run::new(options, self.clock.now());
+        let (run, lease) = self
+            .begin::<_, _, _, GarbageRunBody>(RunKind::Garbage, &self.garbage, new)
+            .await?;
         let (runs, running) = (Arc::clone(self), Arc::clone(&run));
-        tokio::spawn(async move { runs.collect(&running).await });
+        tokio::spawn(async move { runs.collect(&running, lease).await });
         Ok(run)
     }
 
@@ -136,28 +148,36 @@ impl Runs {
         let mut swept = None;
         loop {
             ticks.tick().await;
-            // Where a run goes on that a person has started, this one is not
-            // needed.
             let now = self.clock.now();
             let due = swept.is_none_or(|at| now.since(at) >= BETWEEN_SWEEPS);
             let options = GarbageOptions {
                 skip_orphans: !due,
                 ..GarbageOptions::default()
             };
-            if let Ok(run) = begin(&self.garbage, Run::new(options, now)) {
-                // As a task, so that a bug in one run is not the end of all.
-                let runs = Arc::clone(self);
-                let _ = tokio::spawn(async move { runs.collect(&run).await }).await;
-                swept = if due { Some(now) } else { swept };
+            let new = Run::new(options, now);
+            let begun = self
+                .begin::<_, _, _, GarbageRunBody>(RunKind::Garbage, &self.garbage, new)
+                .await;
+            match begun {
+                Ok((run, lease)) => {
+                    // As a task, so that a bug in one run is not the end of all.
+                    let runs = Arc::clone(self);
+                    let _ = tokio::spawn(async move { runs.collect(&run, lease).await }).await;
+                    swept = if due { Some(now) } else { swept };
+                }
+                // Where a run goes on already, this one is not needed.
+                Err(Error::RunGoingOn) => {}
+                Err(error) => {
+                    let error = crate::registry_api::chain(&error);
+                    tracing::warn!(error, "a regular collection can't begin");
+                }
             }
         }
     }
 
-    async fn collect(&self, run: &GarbageRun) {
-        let _begun = run.begun(&*self.clock);
-        let collected = self
-            .registry
-            .collect_garbage(run.options, &run.progress)
+    async fn collect(&self, run: &GarbageRun, lease: RunLease) {
+        let work = self.registry.collect_garbage(run.options, &run.progress);
+        self.finish::<_, _, _, GarbageRunBody>(run, lease, work)
             .await;
         if !run.options.dry_run {
             let report = run.progress.report();
@@ -165,50 +185,130 @@ impl Runs {
             metrics::counter!(BLOBS).increment(report.blobs);
             metrics::counter!(FREED).increment(report.freed_bytes);
         }
-        run.end(collected, self.clock.now());
     }
 
-    /// Starts the check. [`Error::RunGoingOn`] while one runs.
-    pub(crate) fn start_fsck(
+    /// Starts the check. [`Error::RunGoingOn`] while one runs, here or on
+    /// another server.
+    pub(crate) async fn start_fsck(
         self: &Arc<Self>,
         options: FsckOptions,
     ) -> Result<Arc<FsckRun>, Error> {
-        let run = begin(&self.fsck, Run::new(options, self.clock.now()))?;
+        let new = Run::new(options, self.clock.now());
+        let (run, lease) = self
+            .begin::<_, _, _, FsckRunBody>(RunKind::Check, &self.fsck, new)
+            .await?;
         let (runs, running) = (Arc::clone(self), Arc::clone(&run));
         tokio::spawn(async move {
-            let _begun = running.begun(&*runs.clock);
-            let result = runs.registry.fsck(options, &running.progress).await;
-            running.end(result, runs.clock.now());
+            let work = runs.registry.fsck(options, &running.progress);
+            runs.finish::<_, _, _, FsckRunBody>(&running, lease, work)
+                .await;
         });
         Ok(run)
     }
 
-    /// Runs of the collector, newest first.
-    pub(crate) fn garbage(&self) -> Vec<Arc<GarbageRun>> {
-        lock(&self.garbage).iter().cloned().collect()
+    /// Takes the slot and the lease of a kind.
+    async fn begin<O, P: Default, R: Clone, B>(
+        &self,
+        kind: RunKind,
+        slot: &Slot<O, P, R>,
+        new: Run<O, P, R>,
+    ) -> Result<(Arc<Run<O, P, R>>, RunLease), Error>
+    where
+        B: RunBody + for<'a> From<&'a Run<O, P, R>>,
+    {
+        let new = Arc::new(new);
+        {
+            let mut slot = lock(slot);
+            if slot.as_ref().is_some_and(|last| last.outcome().is_none()) {
+                return Err(Error::RunGoingOn);
+            }
+            *slot = Some(Arc::clone(&new));
+        }
+        // Ends the run unless it begins, also if whoever asked has gone.
+        let begun = new.begun(&*self.clock);
+        let lease = self
+            .registry
+            .run_begin(kind, new.id, B::from(&new).document())
+            .await?;
+        std::mem::forget(begun);
+        Ok((new, lease))
     }
 
-    /// Runs of the check, newest first.
-    pub(crate) fn fsck(&self) -> Vec<Arc<FsckRun>> {
-        lock(&self.fsck).iter().cloned().collect()
+    /// Does the work of a run, tells others how far it is, and how it ended.
+    async fn finish<O, P: Default, R: Clone, B>(
+        &self,
+        run: &Run<O, P, R>,
+        mut lease: RunLease,
+        work: impl Future<Output = Result<R, Error>>,
+    ) where
+        B: RunBody + for<'a> From<&'a Run<O, P, R>>,
+    {
+        let _begun = run.begun(&*self.clock);
+        let document = || B::from(run).document();
+        let result = tokio::select! {
+            done = work => done.map_err(|error| {
+                tracing::debug!(error = %crate::registry_api::chain(&error), "why a run failed");
+                error.to_string()
+            }),
+            () = self.note(&mut lease, document) => {
+                Err("the metadata database was out of reach for too long".to_owned())
+            }
+        };
+        run.end(result, self.clock.now());
+        if let Err(error) = self.registry.run_end(lease, document()).await {
+            let error = crate::registry_api::chain(&error);
+            tracing::warn!(error, "the end of a run can't be written down");
+        }
     }
-}
 
-/// Newest first. A std mutex: held for a look or a push.
-type Remembered<O, P, R> = Mutex<VecDeque<Arc<Run<O, P, R>>>>;
-
-fn begin<O, P: Default, R: Clone>(
-    runs: &Remembered<O, P, R>,
-    new: Run<O, P, R>,
-) -> Result<Arc<Run<O, P, R>>, Error> {
-    let mut runs = lock(runs);
-    if runs.front().is_some_and(|last| last.outcome().is_none()) {
-        return Err(Error::RunGoingOn);
+    /// Notes how far a run is, until others may take it for lost.
+    async fn note(&self, lease: &mut RunLease, document: impl Fn() -> String) {
+        while lease.is_fresh() {
+            tokio::time::sleep(BETWEEN_NOTES).await;
+            match self.registry.run_note(lease, document()).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    let error = crate::registry_api::chain(&error);
+                    tracing::debug!(error, "how far a run is can't be written down");
+                }
+            }
+        }
     }
-    let new = Arc::new(new);
-    runs.push_front(Arc::clone(&new));
-    runs.truncate(REMEMBERED);
-    Ok(new)
+
+    /// Runs of the collector on all servers, newest first.
+    pub(crate) async fn garbage(&self) -> Result<Vec<GarbageRunBody>, Error> {
+        self.list(RunKind::Garbage, &self.garbage).await
+    }
+
+    /// Runs of the check on all servers, newest first.
+    pub(crate) async fn fsck(&self) -> Result<Vec<FsckRunBody>, Error> {
+        self.list(RunKind::Check, &self.fsck).await
+    }
+
+    async fn list<O, P: Default, R: Clone, B>(
+        &self,
+        kind: RunKind,
+        slot: &Slot<O, P, R>,
+    ) -> Result<Vec<B>, Error>
+    where
+        B: RunBody + for<'a> From<&'a Run<O, P, R>>,
+    {
+        let ours = lock(slot).clone();
+        let records = self.registry.run_list(kind).await?;
+        let bodies = records.into_iter().filter_map(|record| {
+            let ours = ours.as_ref().filter(|ours| ours.id == record.id);
+            if let Some(ours) = ours {
+                return Some(B::from(ours));
+            }
+            let body = B::read(&record.document)?;
+            Some(match record.lost {
+                None => body,
+                Some(at) => body.lost(at.to_string()),
+            })
+        });
+        Ok(bodies.collect())
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

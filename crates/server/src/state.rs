@@ -5,9 +5,15 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use landfall_clock::Clock;
 use landfall_database::Database;
 use landfall_identity::Identity;
+use landfall_notify::Notify;
 use landfall_registry::Registry;
+use tokio::time::MissedTickBehavior;
 
 use crate::{observe::Metrics, runs::Runs};
+
+/// How often what was counted of pulls goes to the database: what a crash loses
+/// at the most.
+const BETWEEN_FLUSHES: Duration = Duration::from_secs(5);
 
 /// What the operator decides about the HTTP service.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +23,9 @@ pub struct Settings {
     pub external_url: Option<String>,
     /// Where files that are being made lie: on the disk of the data.
     pub scratch: PathBuf,
+    /// Whether clients are sent to the blob store for the bytes that they pull,
+    /// where that can be reached by a URL.
+    pub redirect_pulls: bool,
 }
 
 /// The services behind the routes.
@@ -25,6 +34,8 @@ pub struct Server {
     pub registry: Arc<Registry>,
     /// Who calls, and what they may do.
     pub identity: Arc<Identity>,
+    /// Events, and who is told of them.
+    pub notify: Arc<Notify>,
     /// The metadata database, for backups.
     pub database: Database,
     /// What time it is.
@@ -42,6 +53,7 @@ impl Server {
     pub fn new(
         registry: Arc<Registry>,
         identity: Arc<Identity>,
+        notify: Arc<Notify>,
         database: Database,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
@@ -51,11 +63,32 @@ impl Server {
         Self {
             registry,
             identity,
+            notify,
             database,
             clock,
             metrics,
             settings,
             runs,
+        }
+    }
+
+    /// Adds what was counted of pulls to the database, every few seconds. Does
+    /// not end.
+    pub async fn flush_usage_regularly(&self) {
+        let mut ticks = tokio::time::interval(BETWEEN_FLUSHES);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.flush_usage().await;
+        }
+    }
+
+    /// Adds what was counted of pulls to the database. What fails is tried the
+    /// next time.
+    pub async fn flush_usage(&self) {
+        if let Err(error) = self.registry.usage_flush().await {
+            let error = crate::registry_api::chain(&error);
+            tracing::warn!(error, "what was pulled can't be written down now");
         }
     }
 

@@ -9,6 +9,7 @@ use axum::{
 use landfall_identity::{Action, Caller, Refusal, Resource};
 use landfall_ids::AccountId;
 use landfall_oci::{Reference, RepositoryName};
+use landfall_registry::Registry;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
@@ -77,6 +78,14 @@ impl Call {
         Problem::rejected(rejection, challenge)
     }
 
+    /// The registry, acting for the caller: what is done has its name.
+    pub(super) fn registry(&self) -> Registry {
+        match &self.caller.principal {
+            Some(principal) => self.server.registry.acting_as(&principal.name),
+            None => Registry::clone(&self.server.registry),
+        }
+    }
+
     /// The account that owns the repository, made if it is not there. The
     /// caller may push, or it would not come here.
     pub(super) async fn account(&self, name: &RepositoryName) -> Result<AccountId, Problem> {
@@ -87,6 +96,17 @@ impl Call {
             }
             error => Problem::rejected(&auth::Rejection::Failed(error), None),
         })
+    }
+
+    /// The account of that name.
+    pub(super) async fn account_named(&self, name: &str) -> Result<AccountId, Problem> {
+        match self.server.identity.account_find(name).await {
+            Ok(Some(account)) => Ok(account),
+            Ok(None) => Err(Problem::not_found(format!(
+                "no account `{name}`; the first push to it makes one"
+            ))),
+            Err(error) => Err(Problem::rejected(&auth::Rejection::Failed(error), None)),
+        }
     }
 
     pub(super) fn may_pull(&self, name: &RepositoryName) -> bool {

@@ -10,6 +10,7 @@ use super::{
     caller::{Call, Segments},
     paging::{Content, Listing},
     problem::Problem,
+    runs::{LOST, RunBody},
 };
 use crate::runs::FsckRun;
 
@@ -24,8 +25,8 @@ pub(super) struct NewFsckRun {
 }
 
 /// A check.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FsckRunBody {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct FsckRunBody {
     /// Its identity.
     #[schema(value_type = String)]
     id: RunId,
@@ -53,8 +54,8 @@ pub(super) struct FsckRunBody {
 }
 
 /// What a check found.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FsckReportBody {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct FsckReportBody {
     /// Whether everything is as it should be.
     clean: bool,
     /// Blobs that were checked.
@@ -72,8 +73,8 @@ pub(super) struct FsckReportBody {
 }
 
 /// Something that is not as it should be.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct FsckProblemBody {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct FsckProblemBody {
     /// `blob-missing`, `blob-corrupt`, `blob-damaged`, `manifest-corrupt` or
     /// `orphan`.
     kind: String,
@@ -125,17 +126,24 @@ impl From<&FsckRun> for FsckRunBody {
     }
 }
 
-/// Lists the last checks, newest first.
+impl RunBody for FsckRunBody {
+    fn lost(self, at: String) -> Self {
+        Self {
+            ended: Some(at),
+            error: Some(LOST.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// Lists the last checks of all servers, newest first.
 #[utoipa::path(get, path = "/fsck/runs", operation_id = "fsck_run_list",
     tag = "operation",
     responses((status = 200, body = Listing<FsckRunBody>),
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(call: Call) -> Result<Json<Listing<FsckRunBody>>, Problem> {
     call.allow_operation()?;
-    let runs = call.server.runs.fsck();
-    Ok(Json(Listing::whole(
-        runs.iter().map(|run| (&**run).into()).collect(),
-    )))
+    Ok(Json(Listing::whole(call.server.runs.fsck().await?)))
 }
 
 /// Starts a check; it goes on after the answer.
@@ -153,7 +161,7 @@ pub(super) async fn start(
         repair: new.repair,
         quick: new.quick,
     };
-    let run = call.server.runs.start_fsck(options)?;
+    let run = call.server.runs.start_fsck(options).await?;
     Ok((StatusCode::ACCEPTED, Json((&*run).into())))
 }
 
@@ -168,7 +176,8 @@ pub(super) async fn show(
     Segments(id): Segments<RunId>,
 ) -> Result<Json<FsckRunBody>, Problem> {
     call.allow_operation()?;
-    let run = call.server.runs.fsck().into_iter().find(|run| run.id == id);
+    let runs = call.server.runs.fsck().await?;
+    let run = runs.into_iter().find(|run| run.id == id);
     let run = run.ok_or_else(|| Problem::not_found(format!("no check {id} is remembered")))?;
-    Ok(Json((&*run).into()))
+    Ok(Json(run))
 }

@@ -12,6 +12,7 @@ use super::{
     caller::{Call, Segments},
     paging::{Content, Listing},
     problem::Problem,
+    runs::{LOST, RunBody},
 };
 use crate::runs::GarbageRun;
 
@@ -26,8 +27,8 @@ pub(super) struct NewGarbageRun {
 }
 
 /// A run of the collector.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct GarbageRunBody {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct GarbageRunBody {
     /// Its identity.
     #[schema(value_type = String)]
     id: RunId,
@@ -51,8 +52,8 @@ pub(super) struct GarbageRunBody {
 }
 
 /// What a run did, or would do.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct GarbageReportBody {
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct GarbageReportBody {
     /// Uploads that were given up.
     uploads: u64,
     /// Deleted manifests that let go of their blobs.
@@ -110,17 +111,25 @@ impl From<&GarbageRun> for GarbageRunBody {
     }
 }
 
-/// Lists the last runs, newest first.
+impl RunBody for GarbageRunBody {
+    fn lost(self, at: String) -> Self {
+        Self {
+            ended: Some(at),
+            phase: "failed".to_owned(),
+            error: Some(LOST.to_owned()),
+            ..self
+        }
+    }
+}
+
+/// Lists the last runs of all servers, newest first.
 #[utoipa::path(get, path = "/gc/runs", operation_id = "gc_run_list",
     tag = "operation",
     responses((status = 200, body = Listing<GarbageRunBody>),
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(call: Call) -> Result<Json<Listing<GarbageRunBody>>, Problem> {
     call.allow_operation()?;
-    let runs = call.server.runs.garbage();
-    Ok(Json(Listing::whole(
-        runs.iter().map(|run| (&**run).into()).collect(),
-    )))
+    Ok(Json(Listing::whole(call.server.runs.garbage().await?)))
 }
 
 /// Starts the collector; it goes on after the answer.
@@ -135,11 +144,12 @@ pub(super) async fn start(
     call.allow_operation()?;
     let new: NewGarbageRun = content.read().await?;
     let grace = new.grace_seconds.map(Duration::from_secs);
-    let run = call.server.runs.start_garbage(GarbageOptions {
+    let options = GarbageOptions {
         skip_orphans: false,
         dry_run: new.dry_run,
         grace,
-    })?;
+    };
+    let run = call.server.runs.start_garbage(options).await?;
     Ok((StatusCode::ACCEPTED, Json((&*run).into())))
 }
 
@@ -154,12 +164,8 @@ pub(super) async fn show(
     Segments(id): Segments<RunId>,
 ) -> Result<Json<GarbageRunBody>, Problem> {
     call.allow_operation()?;
-    let run = call
-        .server
-        .runs
-        .garbage()
-        .into_iter()
-        .find(|run| run.id == id);
+    let runs = call.server.runs.garbage().await?;
+    let run = runs.into_iter().find(|run| run.id == id);
     let run = run.ok_or_else(|| Problem::not_found(format!("no run {id} is remembered")))?;
-    Ok(Json((&*run).into()))
+    Ok(Json(run))
 }

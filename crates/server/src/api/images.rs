@@ -2,7 +2,7 @@
 
 use axum::Json;
 use landfall_identity::Action;
-use landfall_oci::Descriptor;
+use landfall_oci::{Descriptor, Reference};
 use landfall_registry::{HistoryEntry, Image, ImageNode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -203,12 +203,48 @@ pub(super) async fn delete(
     let (name, image) = (repository(&name)?, reference(&image)?);
     call.allow(Action::Delete, &name)?;
     let gone = call
-        .server
-        .registry
+        .registry()
         .image_delete(&name, &image, deletion.purge)
         .await?;
     Ok(Json(Deleted {
         manifests: gone.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+/// What a restoration brought back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RestoredBody {
+    /// The digests of the images.
+    manifests: Vec<String>,
+    /// The tags; those that were set again meanwhile are not among them.
+    tags: Vec<String>,
+}
+
+/// Brings back a deleted image, inside the undo window, with all that the same
+/// deletion took along: the images of an index, and tags that were not set
+/// again meanwhile.
+#[utoipa::path(post, path = "/repositories/{name}/images/{reference}/restore",
+    operation_id = "image_restore",
+    tag = "images",
+    params(("name" = String, Path, description = "The whole name, percent-encoded"),
+           ("reference" = String, Path, description = "The digest")),
+    responses((status = 200, body = RestoredBody),
+              (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub(super) async fn restore(
+    call: Call,
+    Segments((name, image)): Segments<(String, String)>,
+) -> Result<Json<RestoredBody>, Problem> {
+    let (name, image) = (repository(&name)?, reference(&image)?);
+    call.allow(Action::Push, &name)?;
+    let Reference::Digest(digest) = image else {
+        let detail = "a deleted image has no tags; name it by its digest, or undo the deletion \
+                      of the tag";
+        return Err(Problem::invalid(&detail));
+    };
+    let restored = call.registry().image_restore(&name, &digest).await?;
+    Ok(Json(RestoredBody {
+        manifests: restored.manifests.iter().map(ToString::to_string).collect(),
+        tags: restored.tags.iter().map(ToString::to_string).collect(),
     }))
 }
 

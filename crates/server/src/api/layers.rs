@@ -78,7 +78,7 @@ pub(super) async fn check(
     let digests: Result<Vec<Digest>, _> = asked.digests.iter().map(|text| text.parse()).collect();
     let digests = digests.map_err(|error| Problem::invalid(&error))?;
     let account = call.account(&name).await?;
-    let registry = &call.server.registry;
+    let registry = call.registry();
     let states = registry
         .layers_check(&name, account, &digests, |from| call.may_pull(from))
         .await?;

@@ -8,6 +8,7 @@
 
 mod backup;
 mod caller;
+mod events;
 mod fsck;
 mod gc;
 mod images;
@@ -15,7 +16,10 @@ mod layers;
 mod paging;
 mod problem;
 mod repositories;
+mod runs;
 mod store;
+mod tags;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -25,6 +29,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::Server;
 
+pub(crate) use self::{fsck::FsckRunBody, gc::GarbageRunBody, runs::RunBody};
 pub use crate::backup::{DESCRIPTION, Description, FORMAT, METADATA};
 
 /// What the document says of the API as a whole.
@@ -38,7 +43,9 @@ pub use crate::backup::{DESCRIPTION, Description, FORMAT, METADATA};
     ),
     tags(
         (name = "repositories", description = "Repositories and what they hold"),
+        (name = "tags", description = "Tags, their rules and histories"),
         (name = "images", description = "Images, their trees and histories"),
+        (name = "events", description = "What happened, and who is told of it"),
         (name = "operation", description = "Garbage collection, checks and backups")
     ),
     modifiers(&Credentials)
@@ -67,11 +74,29 @@ fn routes() -> OpenApiRouter<Arc<Server>> {
         "/api/v1",
         OpenApiRouter::new()
             .routes(routes!(repositories::list, repositories::create))
-            .routes(routes!(repositories::show, repositories::delete))
+            .routes(routes!(
+                repositories::show,
+                repositories::update,
+                repositories::delete
+            ))
+            .routes(routes!(repositories::restore))
+            .routes(routes!(tags::list))
+            .routes(routes!(tags::list_deleted))
+            .routes(routes!(tags::show, tags::create, tags::delete))
+            .routes(routes!(tags::history))
+            .routes(routes!(tags::undo))
             .routes(routes!(images::list))
             .routes(routes!(images::show, images::delete))
             .routes(routes!(images::history))
+            .routes(routes!(images::restore))
             .routes(routes!(layers::check))
+            .routes(routes!(events::list))
+            .routes(routes!(webhooks::list, webhooks::create))
+            .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
+            .routes(routes!(webhooks::rotate))
+            .routes(routes!(webhooks::deliveries::test))
+            .routes(routes!(webhooks::deliveries::list))
+            .routes(routes!(webhooks::deliveries::redeliver))
             .routes(routes!(gc::list, gc::start))
             .routes(routes!(gc::show))
             .routes(routes!(fsck::list, fsck::start))

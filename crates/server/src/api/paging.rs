@@ -30,6 +30,10 @@ pub(super) struct Paging {
 }
 
 impl Paging {
+    pub(super) fn of(last: Option<String>, limit: Option<usize>) -> Self {
+        Self { last, limit }
+    }
+
     pub(super) fn limit(&self) -> usize {
         self.limit.unwrap_or(USUAL).clamp(1, MOST)
     }

@@ -76,6 +76,8 @@ pub(super) fn http_builder(tracker: TaskTracker) -> auto::Builder<Tracked> {
         .timer(TokioTimer::new())
         // Ours tells a slow head from an idle connection.
         .header_read_timeout(None)
+        // Bodies reach the socket as they are: `lane` relies on it.
+        .writev(true)
         .max_buf_size(HTTP1_BUFFER);
     builder
         .http2()
@@ -130,16 +132,18 @@ where
             }
         }
     };
+    let guard = Guard::new(transport, Arc::clone(&activity));
     let service = Watched {
         service: shared.service.clone(),
         activity: Arc::clone(&activity),
+        lane: guard.lane(),
         peer: Peer {
             address: peer,
             secure: shared.tls.is_some(),
         },
         progress_timeout: shared.limits.progress_timeout,
     };
-    let io = TokioIo::new(Guard::new(transport, Arc::clone(&activity)));
+    let io = TokioIo::new(guard);
     let connection = pin!(shared.http.serve_connection(io, service));
     let mut drain = pin!(shared.drain.cancelled());
     let mut stop = pin!(shared.stop.cancelled());

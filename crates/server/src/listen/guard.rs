@@ -4,6 +4,9 @@
 //! they do not. At the end it lingers if it must: a client that is still
 //! sending when it gets its answer (401, 413) would lose the answer to a reset,
 //! so we go on reading, for a moment, until it hangs up.
+//!
+//! Parts of files that an answer has lent ([`lane`](super::lane)) are sent here
+//! by the kernel.
 
 use std::{
     io,
@@ -13,17 +16,26 @@ use std::{
     time::Duration,
 };
 
+use rustix::net::SendFlags;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
     time::{Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
 
-use super::activity::Activity;
+use super::{
+    activity::Activity,
+    lane::{self, FileLane, Next},
+};
 
 /// How long we read on after the answer.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How many bytes of files one connection sends before the others of its thread
+/// get their turn. With a fast reader the socket is never full; this is about a
+/// millisecond of sending.
+const BURST: usize = 4 << 20;
 
 /// What an HTTP/2 client says first (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -46,6 +58,9 @@ impl Transport {
 pub(super) struct Guard {
     transport: Transport,
     activity: Arc<Activity>,
+    lane: FileLane,
+    /// Sent of files since this connection last waited or yielded.
+    burst: usize,
     /// How much of the preface has been seen; `None` when it is decided.
     preface: Option<usize>,
     linger: Linger,
@@ -62,8 +77,64 @@ impl Guard {
         Self {
             transport,
             activity,
+            lane: FileLane::new(),
+            burst: 0,
             preface: Some(0),
             linger: Linger::NotYet,
+        }
+    }
+
+    /// Where answers on this connection can lend files; none with TLS.
+    pub(super) fn lane(&self) -> Option<FileLane> {
+        match self.transport {
+            Transport::Plain(_) => Some(self.lane.clone()),
+            Transport::Tls(_) => None,
+        }
+    }
+
+    /// Writes memory, or has the kernel send what of a file is next.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let tcp = match &mut self.transport {
+            Transport::Plain(tcp) => tcp,
+            Transport::Tls(tls) => return Pin::new(tls).poll_write_vectored(cx, slices),
+        };
+        match self.lane.next(slices)? {
+            Next::Memory => Pin::new(tcp).poll_write_vectored(cx, slices),
+            Next::Before => {
+                // The head shall leave in one packet with the file behind it.
+                let head = slices.first().map_or(&[][..], |slice| slice);
+                poll_writing(tcp, cx, || {
+                    Ok(rustix::net::send(&*tcp, head, SendFlags::MORE)?)
+                })
+            }
+            Next::File {
+                file,
+                offset,
+                length,
+            } => {
+                if self.burst >= BURST {
+                    self.burst = 0;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                let sent = poll_writing(tcp, cx, || lane::send(&*tcp, &file, offset, length));
+                let Poll::Ready(sent) = sent else {
+                    self.burst = 0;
+                    return Poll::Pending;
+                };
+                let count = sent?;
+                if count == 0 {
+                    tracing::warn!(offset, "a file ended before the answer that sends it");
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                self.burst += count;
+                self.lane.sent(count);
+                Poll::Ready(Ok(count))
+            }
         }
     }
 
@@ -79,14 +150,6 @@ impl Guard {
         } else {
             self.preface = Some(seen + length);
         }
-    }
-
-    fn note_write(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        match &result {
-            Poll::Pending => self.activity.write_blocked(),
-            Poll::Ready(_) => self.activity.write_moved(),
-        }
-        result
     }
 
     /// Reads and forgets until the client hangs up or [`LINGER`] is over.
@@ -126,6 +189,21 @@ impl Guard {
     }
 }
 
+/// Calls `write` when the socket takes bytes.
+fn poll_writing(
+    tcp: &TcpStream,
+    cx: &mut Context<'_>,
+    mut write: impl FnMut() -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(tcp.poll_write_ready(cx))?;
+        match tcp.try_io(Interest::WRITABLE, &mut write) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
+        }
+    }
+}
+
 impl AsyncRead for Guard {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -154,12 +232,7 @@ impl AsyncWrite for Guard {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let result = match &mut this.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write(cx, bytes),
-            Transport::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
-        };
-        this.note_write(result)
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
@@ -168,11 +241,12 @@ impl AsyncWrite for Guard {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let result = match &mut this.transport {
-            Transport::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
-            Transport::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, slices),
-        };
-        this.note_write(result)
+        let result = this.poll_send(cx, slices);
+        match &result {
+            Poll::Pending => this.activity.write_blocked(),
+            Poll::Ready(_) => this.activity.write_moved(),
+        }
+        result
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -32,6 +32,7 @@ mod body;
 mod connection;
 mod files;
 mod guard;
+mod lane;
 mod service;
 
 use std::{io, net::SocketAddr, time::Duration};
@@ -43,6 +44,7 @@ use tower::Service;
 
 pub use body::{BodyError, RequestBody};
 pub use files::{OpenFiles, raise_open_files};
+pub use lane::FileLane;
 
 use crate::tls::Tls;
 

@@ -18,6 +18,7 @@ use super::{
     Peer,
     activity::Activity,
     body::{RequestBody, ResponseBody, Running},
+    lane::FileLane,
 };
 
 /// The service of one connection.
@@ -25,6 +26,7 @@ pub(super) struct Watched<S> {
     pub(super) service: S,
     pub(super) activity: Arc<Activity>,
     pub(super) peer: Peer,
+    pub(super) lane: Option<FileLane>,
     pub(super) progress_timeout: Duration,
 }
 
@@ -51,6 +53,9 @@ where
             Body::new(RequestBody::new(incoming, activity, self.progress_timeout))
         });
         request.extensions_mut().insert(self.peer);
+        if !pieces && let Some(lane) = &self.lane {
+            request.extensions_mut().insert(lane.clone());
+        }
         WatchedFuture {
             future: self.service.clone().call(request),
             running: Some(running),

@@ -43,7 +43,7 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "ot
 
 /// The status codes that have a label value of their own: what the registry
 /// and its API answer.
-const STATUSES: [(u16, &str); 30] = [
+const STATUSES: [(u16, &str); 31] = [
     (200, "200"),
     (201, "201"),
     (202, "202"),
@@ -61,6 +61,7 @@ const STATUSES: [(u16, &str); 30] = [
     (406, "406"),
     (408, "408"),
     (409, "409"),
+    (410, "410"),
     (411, "411"),
     (412, "412"),
     (413, "413"),

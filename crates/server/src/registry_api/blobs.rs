@@ -2,8 +2,10 @@
 //! Blobs"), with ranges and conditions (RFC 9110 sections 13 and 14).
 
 use std::{
+    ops::Range,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
@@ -14,11 +16,15 @@ use axum::{
 use bytes::Bytes;
 use futures_util::Stream;
 use http_body::{Frame, SizeHint};
-use landfall_blobs::BlobStream;
+use landfall_blobs::{BlobSource, BlobStream, FilePart, Piece};
 use landfall_identity::Action;
 use landfall_oci::{ByteRange, Digest, ErrorCode, RepositoryName, RequestedRange};
 
-use super::{Call, OciError};
+use super::{Call, OciError, counted::Counted};
+use crate::listen::FileLane;
+
+/// How long a client has to begin with the download that it was sent to.
+const REDIRECT_LIFETIME: Duration = Duration::from_mins(5);
 
 pub(super) async fn get(
     call: Call,
@@ -26,6 +32,11 @@ pub(super) async fn get(
     digest: Digest,
 ) -> Result<Response, OciError> {
     call.allow(Action::Pull, &name)?;
+    if call.server.settings.redirect_pulls
+        && let Some(answer) = redirect(&call, &name, &digest).await?
+    {
+        return Ok(answer);
+    }
     let (blob, source) = call.server.registry.blob_open(&name, &digest).await?;
     let mut headers = describe(&digest);
     if call
@@ -70,8 +81,39 @@ pub(super) async fn get(
         header::CONTENT_LENGTH,
         HeaderValue::from(range.end - range.start),
     );
-    let body = Body::new(BlobBody(source.read(range)));
+    let lane = call.parts.extensions.get::<FileLane>().cloned();
+    let usage = call.server.registry.usage_of(&name);
+    let body = Body::new(Counted::new(BlobBody::new(&source, range, lane), usage));
     Ok((status, headers, body).into_response())
+}
+
+/// Sends the client to where the bytes lie, if they can be read there. The
+/// client asks there for the same range as here.
+async fn redirect(
+    call: &Call,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<Response>, OciError> {
+    let registry = &call.server.registry;
+    let found = registry.blob_url(name, digest, REDIRECT_LIFETIME).await?;
+    let Some((blob, url)) = found else {
+        return Ok(None);
+    };
+    let mut headers = HeaderMap::with_capacity(4);
+    name_content(&mut headers, digest);
+    // The URL opens the blob for whoever has it.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if call
+        .header(header::IF_NONE_MATCH)
+        .is_some_and(|sent| matches(sent, digest))
+    {
+        return Ok(Some((StatusCode::NOT_MODIFIED, headers).into_response()));
+    }
+    if call.header(header::RANGE).is_none() {
+        registry.usage_of(name).sent(blob.size);
+    }
+    locate(&mut headers, &url);
+    Ok(Some((StatusCode::TEMPORARY_REDIRECT, headers).into_response()))
 }
 
 pub(super) async fn head(
@@ -139,7 +181,31 @@ pub(super) fn matches(sent: &str, digest: &Digest) -> bool {
 }
 
 /// The bytes of a blob as the body of an answer, of a known length.
-struct BlobBody(BlobStream);
+enum BlobBody {
+    /// They are read.
+    Read(BlobStream),
+    /// They are sent by the kernel where they are in a file.
+    Lent(BlobStream<Piece>, FileLane),
+}
+
+/// What is lent fits the lane.
+const _: () = assert!(FilePart::LONGEST <= FileLane::LONGEST);
+
+impl BlobBody {
+    fn new(source: &BlobSource, range: Range<u64>, lane: Option<FileLane>) -> Self {
+        match lane {
+            Some(lane) => Self::Lent(source.pieces(range), lane),
+            None => Self::Read(source.read(range)),
+        }
+    }
+
+    fn remaining(&self) -> u64 {
+        match self {
+            Self::Read(bytes) => bytes.remaining(),
+            Self::Lent(pieces, _) => pieces.remaining(),
+        }
+    }
+}
 
 impl http_body::Body for BlobBody {
     type Data = Bytes;
@@ -149,14 +215,23 @@ impl http_body::Body for BlobBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.0).poll_next(cx).map_ok(Frame::data)
+        let bytes = match &mut *self {
+            Self::Read(bytes) => Pin::new(bytes).poll_next(cx),
+            Self::Lent(pieces, lane) => {
+                Pin::new(pieces).poll_next(cx).map_ok(|piece| match piece {
+                    Piece::Bytes(bytes) => bytes,
+                    Piece::File(part) => lane.lend(part.file, part.offset, part.length),
+                })
+            }
+        };
+        bytes.map_ok(Frame::data)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.remaining() == 0
+        self.remaining() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.remaining())
+        SizeHint::with_exact(self.remaining())
     }
 }

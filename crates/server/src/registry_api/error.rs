@@ -57,6 +57,13 @@ impl OciError {
         )
     }
 
+    /// What the request needs can't be reached now.
+    fn away() -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self::new(status, ErrorCode::Unsupported, AWAY.to_owned())
+            .with_header(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
+    }
+
     pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
         let message = format!("this resource knows {allowed}");
         Self::new(
@@ -75,6 +82,10 @@ impl OciError {
         rejection: &Rejection,
     ) -> Self {
         match rejection {
+            Rejection::Failed(landfall_identity::Error::Database(error)) if is_away_now(error) => {
+                tracing::warn!(%error, "a request has to wait");
+                Self::away()
+            }
             Rejection::Failed(error) => {
                 tracing::error!(%error, "a caller can't be checked");
                 Self::internal()
@@ -137,7 +148,12 @@ impl From<Error> for OciError {
                 (Status::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid)
             }
             Error::BlobInUse(_) => (Status::METHOD_NOT_ALLOWED, Code::Unsupported),
-            Error::RepositoryExists(_) | Error::RunGoingOn => (Status::CONFLICT, Code::Denied),
+            // Clients that try again after other errors take this code for
+            // final, and show the message.
+            Error::TagImmutable { .. } => (Status::CONFLICT, Code::Denied),
+            Error::RepositoryExists(_) | Error::RunGoingOn | Error::TagChanged(_) => {
+                (Status::CONFLICT, Code::Denied)
+            }
             Error::BodyBroken(_) => (Status::BAD_REQUEST, Code::BlobUploadInvalid),
             Error::Blobs(landfall_blobs::Error::Full(_))
             | Error::Database(landfall_database::Error::Full) => {
@@ -148,6 +164,10 @@ impl From<Error> for OciError {
                 tracing::error!(error = %chain(&error), "the store can't be written");
                 (Status::SERVICE_UNAVAILABLE, Code::Unsupported)
             }
+            error if is_away(error) => {
+                tracing::warn!(error = %chain(error), "a request has to wait");
+                return Self::away();
+            }
             _ => {
                 tracing::error!(error = %chain(&error), "a request failed");
                 return Self::internal();
@@ -155,6 +175,30 @@ impl From<Error> for OciError {
         };
         Self::new(status, code, message)
     }
+}
+
+/// After how many seconds a client asks again.
+pub(crate) const RETRY_AFTER: &str = "2";
+/// What a client is told. The log tells what can't be reached, and why.
+pub(crate) const AWAY: &str = "a part of the registry can't be reached now; try again";
+
+/// Whether the database or the blob store can't be reached now. Asked again,
+/// they may answer.
+pub(crate) fn is_away(error: &Error) -> bool {
+    match error {
+        Error::Blobs(error) => matches!(error, landfall_blobs::Error::Away(_)),
+        Error::Database(error) => is_away_now(error),
+        _ => false,
+    }
+}
+
+/// The same of the database alone.
+pub(crate) fn is_away_now(error: &landfall_database::Error) -> bool {
+    use landfall_database::Error;
+    matches!(
+        error,
+        Error::Unavailable(_) | Error::Unknown | Error::Busy
+    )
 }
 
 fn out_of_space(error: &Error) -> OciError {

@@ -40,7 +40,11 @@ pub(super) async fn get(
     );
     let content = match call.parts.method {
         Method::HEAD => Body::empty(),
-        _ => Body::from(manifest.content.clone()),
+        _ => {
+            let size = manifest.content.len() as u64;
+            manifest.usage().pulled(size, call.server.clock.now());
+            Body::from(manifest.content.clone())
+        }
     };
     Ok((headers, content).into_response())
 }
@@ -58,8 +62,7 @@ pub(super) async fn put(
     let tags = target.tags.clone();
     let content_type = call.header(header::CONTENT_TYPE);
     let pushed = call
-        .server
-        .registry
+        .registry()
         .manifest_put(&name, account, target, content_type, content)
         .await?;
 
@@ -137,8 +140,8 @@ pub(super) async fn delete(
 ) -> Result<Response, OciError> {
     call.allow(Action::Delete, &name)?;
     match reference {
-        Reference::Tag(tag) => call.server.registry.tag_delete(&name, &tag).await?,
-        Reference::Digest(digest) => call.server.registry.manifest_delete(&name, &digest).await?,
+        Reference::Tag(tag) => call.registry().tag_delete(&name, &tag).await?,
+        Reference::Digest(digest) => call.registry().manifest_delete(&name, &digest).await?,
     }
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -6,6 +6,7 @@
 
 mod blobs;
 mod catalog;
+mod counted;
 mod error;
 mod manifests;
 mod query;
@@ -26,9 +27,10 @@ use axum::{
 use landfall_identity::{Action, Caller, Resource};
 use landfall_ids::AccountId;
 use landfall_oci::RepositoryName;
+use landfall_registry::Registry;
 use tracing::Instrument;
 
-pub(crate) use self::error::chain;
+pub(crate) use self::error::{AWAY, RETRY_AFTER, chain, is_away, is_away_now};
 use self::{error::OciError, query::Query, route::Route};
 use crate::{Server, auth};
 
@@ -50,6 +52,14 @@ impl Call {
             let scope = auth::scope_for(action, resource);
             OciError::rejected(&self.server, &self.parts, Some(&scope), &rejection)
         })
+    }
+
+    /// The registry, acting for the caller: what is done has its name.
+    fn registry(&self) -> Registry {
+        match &self.caller.principal {
+            Some(principal) => self.server.registry.acting_as(&principal.name),
+            None => Registry::clone(&self.server.registry),
+        }
     }
 
     /// The account that owns the repository, made if it is not there. The

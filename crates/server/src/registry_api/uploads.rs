@@ -31,8 +31,7 @@ pub(super) async fn start(
         }
     } else if let Some(text) = query.get("digest") {
         let digest = route::digest(text)?;
-        call.server
-            .registry
+        call.registry()
             .blob_push(&name, account, &digest, frames(body))
             .await?;
         return Ok(created(&name, &digest));
@@ -48,8 +47,7 @@ pub(super) async fn start(
         })?,
     };
     let started = call
-        .server
-        .registry
+        .registry()
         .upload_start(&name, account, algorithm)
         .await?;
     Ok((StatusCode::ACCEPTED, progress(&name, started)).into_response())
@@ -64,7 +62,7 @@ async fn mount(
     digest: &Digest,
     query: &Query,
 ) -> Result<bool, OciError> {
-    let registry = &call.server.registry;
+    let registry = call.registry();
     let sources = match query.get("from") {
         Some(from) => from.parse().into_iter().collect(),
         None => registry.blob_sources(account, digest).await?,
@@ -123,8 +121,7 @@ pub(super) async fn finish(
     let digest = route::digest(named)?;
     let range = chunk(&call, &name, id).await?;
     let finished = call
-        .server
-        .registry
+        .registry()
         .upload_finish(&name, id, &digest, range, frames(body))
         .await;
     finished.map_err(|error| failed(&name, id, error))?;

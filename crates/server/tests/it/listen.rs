@@ -2,6 +2,7 @@
 
 mod client;
 mod drain;
+mod lane;
 mod limits;
 mod progress;
 mod tls;

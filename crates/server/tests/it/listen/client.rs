@@ -49,7 +49,8 @@ impl Client {
         self.answer().await
     }
 
-    pub(super) async fn answer(&mut self) -> Answer {
+    /// The next head, with its empty line, in lower case.
+    pub(super) async fn head(&mut self) -> String {
         let head_end = loop {
             let end = self
                 .received
@@ -61,7 +62,11 @@ impl Client {
             }
         };
         let head: Vec<u8> = self.received.drain(..head_end).collect();
-        let head = String::from_utf8(head).expect("ASCII").to_lowercase();
+        String::from_utf8(head).expect("ASCII").to_lowercase()
+    }
+
+    pub(super) async fn answer(&mut self) -> Answer {
+        let head = self.head().await;
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "))
@@ -81,6 +86,18 @@ impl Client {
         within(self.tcp.read_buf(&mut self.received))
             .await
             .expect("no reset")
+    }
+
+    /// How many bytes come until the server closes or resets the connection.
+    pub(super) async fn rest(mut self) -> usize {
+        let mut bytes = vec![0; 64 * 1024];
+        let mut count = self.received.len();
+        while let Ok(read) = within(self.tcp.read(&mut bytes)).await
+            && read > 0
+        {
+            count += read;
+        }
+        count
     }
 
     /// Waits until the server has closed or reset the connection; what comes

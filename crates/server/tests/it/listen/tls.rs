@@ -8,18 +8,18 @@ use tempfile::TempDir;
 use super::{World, generous};
 
 /// Writes a new certificate for `localhost` and its key; its PEM text.
-fn write_certificate(folder: &Path) -> String {
+pub(super) fn write_certificate(folder: &Path) -> String {
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
     fs::write(folder.join("server.pem"), pair.cert.pem()).expect("writable");
     fs::write(folder.join("server.key"), pair.signing_key.serialize_pem()).expect("writable");
     pair.cert.pem()
 }
 
-fn load(folder: &Path) -> Tls {
+pub(super) fn load(folder: &Path) -> Tls {
     Tls::load(&folder.join("server.pem"), &folder.join("server.key")).expect("they fit")
 }
 
-fn client_that_trusts(pem: &str) -> reqwest::ClientBuilder {
+pub(super) fn client_that_trusts(pem: &str) -> reqwest::ClientBuilder {
     let certificate = reqwest::Certificate::from_pem(pem.as_bytes()).expect("a certificate");
     reqwest::Client::builder().tls_certs_only([certificate])
 }
