@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod account;
+pub mod collect;
+pub mod content;
+mod error;
+pub mod fetch;
+pub mod fetch_tls;
+pub mod images;
+pub mod manifests;
+pub mod percentiles;
+pub mod push;
+pub mod ready;
+pub mod seed;
+pub mod upload;
+pub mod wire;
+pub mod zipf;
+
+pub use error::{Error, Result};

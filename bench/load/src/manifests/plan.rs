@@ -1,0 +1,115 @@
+//! What is asked for: tags and digests of many images, by Zipf's law.
+
+use std::net::SocketAddr;
+
+use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+use crate::{
+    images::{Image, MANIFEST},
+    zipf::Zipf,
+};
+
+/// The images of one repository that are asked for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    repository: String,
+    images: usize,
+}
+
+/// One of the requests that may come up.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Its bytes.
+    pub(super) text: Vec<u8>,
+    /// The digest of the answer; none for the tag that moves.
+    pub(super) digest: Option<String>,
+}
+
+impl Plan {
+    /// So many images in that repository.
+    pub fn new(repository: &str, images: usize) -> Self {
+        Self {
+            repository: repository.to_owned(),
+            images,
+        }
+    }
+
+    /// The repository's name.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// How many images there are, and so many tags, and so many digests.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// Where the images' common blobs come from: the same for every run, so
+    /// that what was prepared once can be asked for often.
+    pub(super) fn seed(&self) -> u64 {
+        17
+    }
+
+    /// The tag of an image. The first is asked for most, and is the one that
+    /// moves.
+    pub fn tag(&self, index: usize) -> String {
+        format!("tag-{index:04}")
+    }
+
+    /// All requests: the tags, then the digests.
+    pub(super) fn requests(&self, host: SocketAddr, first_moves: bool) -> Vec<Request> {
+        let image = Image::new(self.seed());
+        let text = |reference: &str| {
+            let repository = &self.repository;
+            format!(
+                "GET /v2/{repository}/manifests/{reference} HTTP/1.1\r\n\
+                 Host: {host}\r\nAccept: {MANIFEST}\r\n\r\n"
+            )
+            .into_bytes()
+        };
+        let digests: Vec<String> = (0..self.images)
+            .map(|index| image.manifest(&self.tag(index)).digest)
+            .collect();
+        let tags = digests.iter().enumerate().map(|(index, digest)| Request {
+            text: text(&self.tag(index)),
+            digest: (index > 0 || !first_moves).then(|| digest.clone()),
+        });
+        let by_digest = digests.iter().map(|digest| Request {
+            text: text(digest),
+            digest: Some(digest.clone()),
+        });
+        tags.chain(by_digest).collect()
+    }
+
+    /// An endless order of the requests, by index, the same in every run: the
+    /// rank by Zipf's law, by tag or by digest with equal chance.
+    pub(super) fn order(&self) -> impl Iterator<Item = usize> + use<> {
+        let mut random = SmallRng::seed_from_u64(23);
+        let zipf = Zipf::new(self.images);
+        let images = self.images;
+        // Drawn before the load begins, so that it costs nothing then.
+        let drawn: Vec<usize> = (0..1 << 16)
+            .map(|_| {
+                let rank = zipf.sample(&mut random);
+                if random.random() { rank } else { images + rank }
+            })
+            .collect();
+        (0..drawn.len()).cycle().map(move |at| drawn[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_and_digests_are_asked_for_equally_often() {
+        let plan = Plan::new("a/b", 100);
+        let requests = plan.requests("127.0.0.1:1".parse().unwrap(), true);
+        assert_eq!(requests.len(), 200);
+        let moving = requests.iter().filter(|request| request.digest.is_none());
+        assert_eq!(moving.count(), 1, "only the first tag moves");
+        let tags = plan.order().take(10_000).filter(|index| *index < 100);
+        assert!((4500..5500).contains(&tags.count()));
+    }
+}

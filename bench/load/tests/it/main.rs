@@ -1,0 +1,9 @@
+//! The generator against servers that are made to misbehave: what it says has
+//! to show it.
+
+#![forbid(unsafe_code)]
+
+mod images;
+mod loops;
+mod moving_tag;
+mod registry;
