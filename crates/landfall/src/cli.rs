@@ -1,12 +1,20 @@
 //! What can be typed: commands, flags, help with examples.
 
+mod event;
+mod tag;
+mod webhook;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use landfall_oci::{ImageReference, RepositoryName};
 
-use crate::config;
+use crate::{commands::copy, config};
+
+pub(crate) use event::EventCommand;
+pub(crate) use tag::{TagCommand, TagName, Target};
+pub(crate) use webhook::{WebhookCommand, WebhookFilter};
 
 /// From a build artifact to a running container, in one binary.
 #[derive(Debug, Parser)]
@@ -89,6 +97,15 @@ pub(crate) enum Command {
     /// Images
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Tags: their histories, and how to set them back
+    #[command(subcommand)]
+    Tag(TagCommand),
+    /// What happened, and what happens
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Webhooks: who is told of events
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// Garbage collection
     #[command(subcommand)]
     Gc(GcCommand),
@@ -162,14 +179,52 @@ pub(crate) enum RepoCommand {
         /// The name, with its account
         name: RepositoryName,
     },
+    /// Say which tags of a repository may be moved and deleted
+    #[command(after_help = "Examples:
+  landfall repo update acme/web --immutable-tags --except latest --except 'dev-*'
+  landfall repo update acme/web --mutable-tags --except 'v*'
+
+An immutable tag is set once. Pushing the same image under it again succeeds.")]
+    #[command(group(clap::ArgGroup::new("rule").required(true)))]
+    Update {
+        /// The name, with its account
+        name: RepositoryName,
+        /// Tags stay where they were set first
+        #[arg(long, group = "rule")]
+        immutable_tags: bool,
+        /// Tags may be moved and deleted
+        #[arg(long, group = "rule")]
+        mutable_tags: bool,
+        /// For tags of this pattern the opposite holds; `*` stands for any
+        /// characters; may be given several times
+        #[arg(long, value_name = "PATTERN")]
+        except: Vec<String>,
+    },
+    /// Show what was pulled from a repository
+    #[command(after_help = "Example:\n  landfall repo usage acme/web")]
+    Usage {
+        /// The name, with its account
+        name: RepositoryName,
+    },
     /// Delete a repository with everything in it
-    #[command(after_help = "Example:\n  landfall repo delete --yes acme/web")]
+    #[command(after_help = "Examples:
+  landfall repo delete --yes acme/web
+  landfall repo delete --yes --purge acme/web")]
     Delete {
         /// The name, with its account
         name: RepositoryName,
         /// Do it without asking
         #[arg(long, short)]
         yes: bool,
+        /// Let everything go with the next collection, without a time to undo
+        #[arg(long)]
+        purge: bool,
+    },
+    /// Bring back a repository that was deleted, with everything in it
+    #[command(after_help = "Example:\n  landfall repo restore acme/web")]
+    Restore {
+        /// The name, with its account
+        name: RepositoryName,
     },
 }
 
@@ -203,6 +258,9 @@ pub(crate) enum ImageCommand {
         #[arg(long, value_name = "OS/ARCH")]
         platform: Option<String>,
     },
+    /// Copy images between registries, layouts, archives and directories
+    #[command(after_help = copy::EXAMPLES, after_long_help = copy::HELP)]
+    Copy(Box<copy::Arguments>),
     /// Delete an image
     #[command(after_help = "Examples:
   landfall image delete acme/web:1.2
@@ -216,6 +274,16 @@ takes along the images that only it held.")]
         /// Let its blobs go with the next collection, without a time to undo
         #[arg(long)]
         purge: bool,
+    },
+    /// Bring back an image that was deleted, with its tags
+    #[command(after_help = "Example:\n  landfall image restore acme/web@sha256:...
+
+Possible until the undo window of the server ends, 24 hours if nobody has set
+another. The images of an index that went with it come back too, and so do tags
+that were not set again meanwhile.")]
+    Restore {
+        /// The image by its digest: `acme/web@sha256:...`
+        image: ImageReference,
     },
 }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::{Context, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Certificate, Method, Response, StatusCode, Url};
+use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::cli::Connection;
@@ -46,6 +46,11 @@ impl Client {
         })
     }
 
+    /// The server's URL.
+    pub(crate) const fn base(&self) -> &Url {
+        &self.base
+    }
+
     /// Sends a request to `/api/v1/<segments>` and gives the answer, which is
     /// a success.
     pub(crate) async fn send(
@@ -55,6 +60,28 @@ impl Client {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Response> {
+        let mut request = self.request(method, segments, query);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreached(error))?;
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            self.refused(response).await
+        }
+    }
+
+    /// A request to `/api/v1/<segments>` that is still to be sent.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        segments: &[&str],
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
         let mut url = self.base.clone();
         // Each is one segment, whatever is in it.
         let encoded = segments.iter().map(|text| {
@@ -72,22 +99,11 @@ impl Client {
         if let Some(password) = &self.password {
             request = request.basic_auth(&self.user, Some(password));
         }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreached(error))?;
-        if response.status().is_success() {
-            Ok(response)
-        } else {
-            self.refused(response).await
-        }
+        request
     }
 
     /// Why no answer came, with the way out.
-    fn unreached(&self, error: reqwest::Error) -> anyhow::Error {
+    pub(crate) fn unreached(&self, error: reqwest::Error) -> anyhow::Error {
         let error = anyhow::Error::new(error.without_url());
         let refused = error.chain().any(|cause| {
             let io = cause.downcast_ref::<io::Error>();
@@ -112,7 +128,8 @@ impl Client {
         error.context(format!("the request to {} failed", self.base))
     }
 
-    async fn refused(&self, response: Response) -> Result<Response> {
+    /// Why the server would not, with the way out.
+    pub(crate) async fn refused(&self, response: Response) -> Result<Response> {
         let status = response.status();
         let problem: Value = response.json().await.unwrap_or_default();
         let detail = match problem["detail"].as_str() {
@@ -154,10 +171,20 @@ impl Client {
 
     /// Every item of a listing, page by page.
     pub(crate) async fn list(&self, segments: &[&str]) -> Result<Vec<Value>> {
+        self.list_with(segments, &[]).await
+    }
+
+    /// As [`Client::list`], with a query that narrows it.
+    pub(crate) async fn list_with(
+        &self,
+        segments: &[&str],
+        narrow: &[(&str, &str)],
+    ) -> Result<Vec<Value>> {
         let mut items = Vec::new();
         let mut last = None::<String>;
         loop {
-            let mut query = vec![("limit", "1000")];
+            let mut query = narrow.to_vec();
+            query.push(("limit", "1000"));
             if let Some(last) = &last {
                 query.push(("last", last));
             }

@@ -1,18 +1,28 @@
 //! `landfall image`.
 
+use std::process::ExitCode;
+
 use anyhow::{Result, bail};
 use landfall_oci::ImageReference;
 use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
-    cli::{Format, ImageCommand},
+    cli::{Connection, Format, ImageCommand},
     client::Client,
     output::{self, bytes, short_digest, text, time},
 };
 
-pub(super) async fn run(client: &Client, command: ImageCommand, format: Format) -> Result<()> {
+pub(super) async fn run(
+    connection: &Connection,
+    command: ImageCommand,
+    format: Format,
+) -> Result<ExitCode> {
+    let client = &Client::new(connection)?;
     match command {
+        ImageCommand::Copy(arguments) => {
+            return super::copy::run(connection, client.base(), *arguments, format).await;
+        }
         ImageCommand::List { name } => {
             let items = client
                 .list(&["repositories", name.as_str(), "images"])
@@ -62,7 +72,7 @@ pub(super) async fn run(client: &Client, command: ImageCommand, format: Format) 
             let path = ["repositories", &name, "images", &reference, "history"];
             let mut history = client.call(Method::GET, &path, &query, None).await?;
             let Value::Array(steps) = history["items"].take() else {
-                return Ok(());
+                return Ok(ExitCode::SUCCESS);
             };
             output::listing(format, &steps, &["CREATED", "SIZE", "CREATED BY"], |step| {
                 let size = match &step["layer"] {
@@ -96,8 +106,24 @@ pub(super) async fn run(client: &Client, command: ImageCommand, format: Format) 
                 }
             }
         }
+        ImageCommand::Restore { image } => {
+            let (name, reference) = parts(&image)?;
+            let path = ["repositories", &name, "images", &reference, "restore"];
+            let restored = client.call(Method::POST, &path, &[], None).await?;
+            match format {
+                Format::Json => output::json(&restored),
+                Format::Table => {
+                    output::line(&format!("restored {image}"));
+                    for field in ["manifests", "tags"] {
+                        for each in restored[field].as_array().into_iter().flatten() {
+                            output::line(&format!("  {}", each.as_str().unwrap_or_default()));
+                        }
+                    }
+                }
+            }
+        }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The name of the repository, and the tag or digest in it.

@@ -1,12 +1,16 @@
-//! The commands. All but `serve`, `restore`, `config`, `openapi` and
-//! `completions` talk to a server over its HTTP API.
+//! The commands. All but `serve`, `restore`, `config`, `openapi`, `completions`
+//! and `image copy` talk to a server over its HTTP API.
 
 mod backup;
+pub(crate) mod copy;
+mod event;
 mod fsck;
 mod gc;
 mod image;
 mod repo;
 mod restore;
+mod tag;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -34,7 +38,12 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
             restore::run(&load(matches)?.config, &file, force, format)?;
         }
         Command::Repo(command) => repo::run(&client()?, command, format).await?,
-        Command::Image(command) => image::run(&client()?, command, format).await?,
+        Command::Image(command) => return image::run(&connection, command, format).await,
+        Command::Tag(command) => tag::run(&client()?, command, format).await?,
+        Command::Event(command) => event::run(&client()?, command, format).await?,
+        Command::Webhook(command) => {
+            return webhook::run(&client()?, command, format).await;
+        }
         Command::Gc(command) => gc::run(&client()?, command, format).await?,
         Command::Fsck { repair, quick } => {
             return fsck::run(&client()?, repair, quick, format).await;

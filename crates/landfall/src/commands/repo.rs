@@ -36,12 +36,61 @@ pub(super) async fn run(client: &Client, command: RepoCommand, format: Format) -
                 Format::Table => output::line(&format!("created {name}")),
             }
         }
-        RepoCommand::Delete { name, yes } => {
+        RepoCommand::Update {
+            name,
+            immutable_tags,
+            mutable_tags: _,
+            except,
+        } => {
+            let rules = json!({ "immutable": immutable_tags, "except": except });
+            let path = ["repositories", name.as_str()];
+            let body = json!({ "tag_rules": rules });
+            let changed = client.call(Method::PATCH, &path, &[], Some(&body)).await?;
+            match format {
+                Format::Json => output::json(&changed),
+                Format::Table => output::line(&format!("{name}: {}", rule(&changed))),
+            }
+        }
+        RepoCommand::Usage { name } => {
+            let repository = client.get(&["repositories", name.as_str()]).await?;
+            let usage = json!({
+                "name": repository["name"],
+                "pulls": repository["usage"]["pulls"],
+                "bytes_sent": repository["usage"]["bytes_sent"],
+                "last_pull": repository["usage"]["last_pull"],
+                "bytes": repository["bytes"],
+            });
+            output::details(
+                format,
+                &usage,
+                &[
+                    ("name", text(&usage, "name")),
+                    ("pulls", text(&usage, "pulls")),
+                    ("sent", bytes(&usage, "bytes_sent")),
+                    ("last pull", time(&usage, "last_pull")),
+                    ("size", bytes(&usage, "bytes")),
+                ],
+            );
+        }
+        RepoCommand::Restore { name } => {
+            let path = ["repositories", name.as_str(), "restore"];
+            let restored = client.call(Method::POST, &path, &[], None).await?;
+            match format {
+                Format::Json => output::json(&restored),
+                Format::Table => output::line(&format!("restored {name}")),
+            }
+        }
+        RepoCommand::Delete { name, yes, purge } => {
             if !yes && !confirmed(name.as_str())? {
                 bail!("nothing was deleted");
             }
             client
-                .call(Method::DELETE, &["repositories", name.as_str()], &[], None)
+                .call(
+                    Method::DELETE,
+                    &["repositories", name.as_str()],
+                    &[("purge", if purge { "true" } else { "false" })],
+                    None,
+                )
                 .await?;
             match format {
                 Format::Json => output::json(&json!({ "deleted": name })),
@@ -53,6 +102,7 @@ pub(super) async fn run(client: &Client, command: RepoCommand, format: Format) -
 }
 
 fn show(format: Format, repository: &Value) {
+    let usage = &repository["usage"];
     output::details(
         format,
         repository,
@@ -64,8 +114,28 @@ fn show(format: Format, repository: &Value) {
             ("manifests", text(repository, "manifests")),
             ("blobs", text(repository, "blobs")),
             ("size", bytes(repository, "bytes")),
+            ("tag rule", rule(repository)),
+            ("pulls", text(usage, "pulls")),
+            ("sent", bytes(usage, "bytes_sent")),
+            ("last pull", time(usage, "last_pull")),
         ],
     );
+}
+
+/// Which tags may move, in words.
+fn rule(repository: &Value) -> String {
+    let rules = &repository["tag_rules"];
+    let rule = match rules["immutable"].as_bool() {
+        Some(true) => "immutable",
+        _ => "mutable",
+    };
+    let except = rules["except"].as_array().into_iter().flatten();
+    let except: Vec<_> = except.filter_map(Value::as_str).collect();
+    if except.is_empty() {
+        rule.to_owned()
+    } else {
+        format!("{rule}, except {}", except.join(" "))
+    }
 }
 
 /// Asks the person before everything in a repository goes.

@@ -23,7 +23,9 @@ use crate::{
 const LONGEST_DESCRIPTION: u64 = 64 * 1024;
 
 pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> Result<()> {
-    let DatabaseUrl::Sqlite(database) = &config.database.url;
+    let DatabaseUrl::Sqlite(database) = &config.database.url else {
+        bail!("a backup is restored into SQLite; `pg_dump` and `pg_restore` do it for PostgreSQL")
+    };
     serve::create_private(&config.data)
         .with_context(|| format!("`{}` can't be made", config.data.display()))?;
     let _lock = DataLock::take(&config.data)?;

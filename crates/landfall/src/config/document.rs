@@ -36,9 +36,10 @@ where each comes from.
 Durations are numbers with `ms`, `s`, `m`, `h` or `d`, also together: `1h30m`. Sizes are bytes, or have `KB`, `MB`, `GB`,
 `TB` (powers of 1000) or `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024). Relative paths begin at the working directory.
 
-These variables are no settings: `LANDFALL_ADMIN_PASSWORD` (the first administrator's password), `LANDFALL_LOG` (a filter
-for log lines, more precise than `log.level`), and those of the client, `LANDFALL_SERVER`, `LANDFALL_USER` and
-`LANDFALL_PASSWORD`.
+These variables are no settings: `LANDFALL_ADMIN_PASSWORD` (the first administrator's password), `LANDFALL_MASTER_KEY` (the
+master key itself, as 64 hexadecimal digits, instead of its file), `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`
+(the key of the bucket), `LANDFALL_LOG` (a filter for log lines, more precise than `log.level`), and those of the client,
+`LANDFALL_SERVER`, `LANDFALL_USER` and `LANDFALL_PASSWORD`.
 ";
 
 /// The whole document, in Markdown.

@@ -127,10 +127,12 @@ impl Row {
         let Some(value) = &self.value else {
             return Cow::Borrowed("-");
         };
-        if !value.contains('@') {
+        if !value.contains(['@', '?']) {
             return Cow::Borrowed(value);
         }
         match Url::parse(value) {
+            // Nothing of ours takes a secret there, but people try.
+            Ok(url) if url.query_pairs().any(|(name, _)| is_secret(&name)) => Cow::Borrowed("***"),
             Ok(url) if url.password().is_none() => Cow::Borrowed(value),
             Ok(mut url) if url.has_host() => {
                 // Refused only without a host.
@@ -143,6 +145,13 @@ impl Row {
             _ => Cow::Borrowed("***"),
         }
     }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["password", "secret", "token"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// The URL of something in the data folder.

@@ -11,10 +11,11 @@ const PREFIX: &str = "LANDFALL_";
 /// Names the configuration file, like `--config`.
 pub(super) const FILE: &str = "LANDFALL_CONFIG";
 
-/// Variables of ours that are no settings: the first password, the client's
-/// server and credentials, and the log filter.
-const OTHERS: [&str; 6] = [
+/// Variables of ours that are no settings: the first password, the master key,
+/// the client's server and credentials, and the log filter.
+const OTHERS: [&str; 7] = [
     "LANDFALL_ADMIN_PASSWORD",
+    "LANDFALL_MASTER_KEY",
     "LANDFALL_SERVER",
     "LANDFALL_USER",
     "LANDFALL_PASSWORD",

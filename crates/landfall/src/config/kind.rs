@@ -1,7 +1,8 @@
 //! Kinds of values: how each is read, and what is said when it can't be.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
+use landfall_notify::egress::AllowList;
 use tracing::Level as TracingLevel;
 use url::Url;
 
@@ -87,6 +88,13 @@ kind! {
         (is_root && matches!(url.scheme(), "http" | "https")).then_some(Some(url))
     },
     unset: None
+}
+
+kind! {
+    /// What requests to the outside may reach besides the public Internet.
+    Allowed: AllowList, "LIST", "ranges of addresses and hosts, such as `10.0.0.0/8, hooks.internal`",
+    |text| text.parse().ok(),
+    unset: AllowList::default()
 }
 
 kind! {
@@ -192,17 +200,39 @@ impl Kind for LogFormat {
     }
 }
 
+/// A URL that may hold a password. It can't be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SecretUrl(String);
+
+impl SecretUrl {
+    /// The URL itself.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretUrl(****)")
+    }
+}
+
 /// Where the metadata is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DatabaseUrl {
     /// An embedded database: one file.
     Sqlite(PathBuf),
+    /// A PostgreSQL database, which several servers may share.
+    Postgres(SecretUrl),
 }
 
 kind! {
     /// The database's URL.
-    DatabaseLocation: DatabaseUrl, "URL", "the URL of a SQLite file, such as `sqlite:///var/lib/landfall/landfall.db`",
-    |text| file_of(text.strip_prefix("sqlite:")?).map(DatabaseUrl::Sqlite)
+    DatabaseLocation: DatabaseUrl, "URL", "the URL of a SQLite file or of a PostgreSQL database, such as `sqlite:///var/lib/landfall/landfall.db` or `postgres://user:password@host/name`",
+    |text| match text.strip_prefix("sqlite:") {
+        Some(rest) => file_of(rest).map(DatabaseUrl::Sqlite),
+        None => secret_url(text, &["postgres", "postgresql"]).map(DatabaseUrl::Postgres),
+    }
 }
 
 /// Where the blobs are.
@@ -210,12 +240,27 @@ kind! {
 pub(crate) enum BlobsUrl {
     /// A folder.
     Folder(PathBuf),
+    /// A bucket of an S3 server.
+    S3(SecretUrl),
 }
 
 kind! {
     /// The blob store's URL.
-    BlobsLocation: BlobsUrl, "URL", "the URL of a folder, such as `file:///var/lib/landfall/blobs`",
-    |text| file_of(text.strip_prefix("file:")?).map(BlobsUrl::Folder)
+    BlobsLocation: BlobsUrl, "URL", "the URL of a folder or of an S3 bucket, such as `file:///var/lib/landfall/blobs` or `s3://bucket/prefix?region=eu-central-1`",
+    |text| match text.strip_prefix("file:") {
+        Some(rest) => file_of(rest).map(BlobsUrl::Folder),
+        None => secret_url(text, &["s3"])
+            .filter(|url| Url::parse(url.reveal()).is_ok_and(|url| url.has_host()))
+            .map(BlobsUrl::S3),
+    }
+}
+
+/// A URL of one of these schemes. What is in it is for whoever connects: it
+/// says more of what is wrong than a setting can.
+fn secret_url(text: &str, schemes: &[&str]) -> Option<SecretUrl> {
+    let url = Url::parse(text).ok()?;
+    let known = schemes.contains(&url.scheme()) && text.contains("://");
+    known.then(|| SecretUrl(text.to_owned()))
 }
 
 /// The path in what follows the scheme of a URL (RFC 8089): `///absolute`,
@@ -313,9 +358,28 @@ mod tests {
             "sqlite://host/b.db",
             "sqlite:///b.db?mode=ro",
             "sqlite:///%00",
-            "postgres://host/db",
+            "mysql://host/db",
+            "postgres:host/db",
         ] {
             assert_eq!(sqlite(bad), None, "{bad}");
+        }
+    }
+    #[test]
+    fn urls_of_services_are_kept_as_they_are_and_not_printed() {
+        let text = "postgres://landfall:hunter2@db:5432/landfall?sslmode=require";
+        let Some(DatabaseUrl::Postgres(url)) = DatabaseLocation::parse(text) else {
+            panic!("{text}")
+        };
+        assert_eq!(url.reveal(), text);
+        assert!(!format!("{url:?}").contains("hunter2"));
+        for good in ["s3://bucket", "s3://bucket/prefix?region=eu"] {
+            assert!(
+                matches!(BlobsLocation::parse(good), Some(BlobsUrl::S3(_))),
+                "{good}"
+            );
+        }
+        for bad in ["s3:bucket", "s3://", "s3:///bucket", "http://bucket"] {
+            assert_eq!(BlobsLocation::parse(bad), None, "{bad}");
         }
     }
 }

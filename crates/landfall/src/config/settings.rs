@@ -6,8 +6,8 @@ use super::{
     effective::Effective,
     error::Problem,
     kind::{
-        Address, BlobsLocation, Count, DatabaseLocation, Every, Folder, Kind, Level, LogFormat,
-        OptionalFile, OptionalUrl, Size, SizeOrNone, Span, SpanOrNever, Switch, Timeout,
+        Address, Allowed, BlobsLocation, Count, DatabaseLocation, Every, Folder, Kind, Level,
+        LogFormat, OptionalFile, OptionalUrl, Size, SizeOrNone, Span, SpanOrNever, Switch, Timeout,
     },
 };
 
@@ -204,15 +204,29 @@ settings! {
 
     /// Where the metadata is.
     database: Database {
-        /// The database. Without a value it is a file in the data folder.
+        /// The database. Without a value it is a SQLite file in the data
+        /// folder; `postgres://user:password@host/name` is a PostgreSQL
+        /// database, which several servers may share. `?sslmode=` is `disable`,
+        /// `prefer`, `require` or `verify-full`.
         url: DatabaseLocation = InData { scheme: "sqlite://", entry: "landfall.db" };
+        /// The most connections to PostgreSQL for transactions. Some more are
+        /// for reading.
+        connections: Count = Is("16");
     }
 
     /// Where the bytes are.
     blobs: Blobs {
         /// The store of the blobs. Without a value it is a folder in the data
-        /// folder.
+        /// folder; `s3://bucket/prefix?region=eu-central-1` is a bucket, with
+        /// `&endpoint=https://host:port` on a server that is not Amazon's. Its
+        /// key is not in the URL but where Amazon's tools look for it:
+        /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a web identity, or
+        /// the role of the machine.
         url: BlobsLocation = InData { scheme: "file://", entry: "blobs" };
+        /// Whether clients that pull are sent to the bucket, with a URL that is
+        /// good for some minutes, instead of getting the bytes from here. They have
+        /// to reach it under the name that stands in `blobs.url`.
+        redirect: Switch = Is("false");
     }
 
     /// What may be pushed and pulled, and how long promises last.
@@ -230,6 +244,9 @@ settings! {
         /// How long a deleted image keeps its layers: pushed again in that time, it
         /// needs no upload.
         undo_window: Span = Is("24h");
+        /// How long it is remembered what happened to a tag; at least as long as
+        /// the time for undoing.
+        tag_history: Timeout = Is("90d");
         /// How long an upload that was begun may take.
         upload_lifetime: Timeout = Is("24h");
     }
@@ -243,6 +260,39 @@ settings! {
         trash_delay: Span = Is("1h");
         /// After what time an image that has lost its last tag is deleted.
         untagged_after: SpanOrNever = Is("never");
+    }
+
+    /// What happened, and for how long it can be read.
+    events: Events {
+        /// How long events are kept. An event that still has to be delivered to
+        /// a webhook is kept longer.
+        retention: Timeout = Is("7d");
+    }
+
+    /// Who is told of events.
+    webhooks: Webhooks {
+        /// How long a delivery that fails is tried again, with growing pauses,
+        /// before it becomes a dead letter.
+        retry_for: Timeout = Is("24h");
+    }
+
+    /// Requests to hosts that users name, such as those of webhooks.
+    egress: Egress {
+        /// Ranges of addresses, and hosts, that requests may go to although
+        /// they are private, separated by commas: `10.0.0.0/8, hooks.internal`.
+        /// Without it only the public Internet is reached.
+        allow: Allowed = Unset;
+        /// A PEM file with certificates that a host's may be signed by, besides
+        /// those that this machine trusts.
+        ca_certificate: OptionalFile = Unset;
+    }
+
+    /// The key that secrets in the database are sealed under.
+    keys: Keys {
+        /// The file of the master key, readable by its owner alone. Without a value it
+        /// is `keys/master` in the data folder, made at the first start. All
+        /// servers on one database need the same key.
+        master_file: OptionalFile = Unset;
     }
 
     /// What clients log in with.

@@ -131,6 +131,7 @@ fn every_setting_can_be_set_in_each_of_the_three_ways() {
             "DURATION" => "77s",
             "SIZE" => "77MiB",
             "BOOL" => "true",
+            "LIST" => "10.0.0.0/8, hooks.internal",
             "FORMAT" => "json",
             "LEVEL" => "debug",
             "URL" => match setting.name {
@@ -350,9 +351,27 @@ fn an_empty_variable_counts_as_not_set() {
 
 #[test]
 fn passwords_in_urls_are_never_shown() {
-    let world = World::new().variable("LANDFALL_DATABASE_URL", "postgres://u:hunter2@h/db");
+    for (value, shown) in [
+        ("postgres://u:hunter2@h/db", "postgres://u:***@h/db"),
+        ("postgres://u@h/db?password=hunter2", "***"),
+        ("postgres://u@h/db?sslpassword=hunter2", "***"),
+    ] {
+        let loaded = World::new().variable("LANDFALL_DATABASE_URL", value).load();
+        let row = &loaded.effective.to_json()["database.url"]["value"];
+        assert_eq!(row, shown);
+        assert!(!loaded.effective.to_table().contains("hunter2"));
+        assert!(!format!("{:?}", loaded.config).contains("hunter2"));
+    }
+    let loaded = World::new()
+        .variable("LANDFALL_BLOBS_URL", "s3://key:hunter2@bucket?region=eu")
+        .load();
+    assert_eq!(
+        loaded.effective.to_json()["blobs.url"]["value"],
+        "s3://key:***@bucket?region=eu"
+    );
+    let world = World::new().variable("LANDFALL_DATABASE_URL", "mysql://u:hunter2@h/db");
     let refusal = world.refusal().join("\n");
-    assert!(refusal.contains("`postgres://u:***@h/db`"), "{refusal}");
+    assert!(refusal.contains("`mysql://u:***@h/db`"), "{refusal}");
     let world = World::new().variable("LANDFALL_DATABASE_URL", "postgres://u:hunter2@h:port/db");
     let refusal = world.refusal().join("\n");
     assert!(refusal.contains("wrong value `***`"), "{refusal}");
