@@ -42,6 +42,9 @@ struct Use<'a> {
     kind: DependencyKind,
 }
 
+/// Crates that serve the benchmarks, and lie next to them.
+const BENCHMARKS: [&str; 1] = ["load"];
+
 type Floors = BTreeMap<String, Floor>;
 
 /// The floor of each crate, by the name of its folder.
@@ -115,10 +118,10 @@ fn a_crate_lies_in_the_folder_of_its_name_and_test_crates_lie_under_tests() {
         .iter()
         .filter_map(|package| {
             let name = folder(&package.name);
-            let above = if floors.get(name) == Some(&Floor::Tests) {
-                "tests"
-            } else {
-                "crates"
+            let above = match floors.get(name) {
+                Some(Floor::Tests) if BENCHMARKS.contains(&name) => "bench",
+                Some(Floor::Tests) => "tests",
+                _ => "crates",
             };
             let expected = root().join(above).join(name).join("Cargo.toml");
             (package.manifest_path.as_std_path() != expected)
