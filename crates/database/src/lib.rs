@@ -110,8 +110,10 @@ impl Database {
         }
     }
 
-    /// As [`Database::write`], but only when no foreground work waits. Keep it
-    /// to a few milliseconds: whoever comes meanwhile waits for its end.
+    /// As [`Database::write`], but behind it: on SQLite it runs when nobody
+    /// else waits, or rides along with others for a small share of the time.
+    /// Keep it to a few milliseconds: whoever comes meanwhile waits for its
+    /// end.
     pub async fn write_behind<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnMut(&WriteTransaction<'_>) -> Result<T, E> + Send + 'static,

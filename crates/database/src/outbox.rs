@@ -125,9 +125,14 @@ pub struct Event {
 /// Writes an event in the transaction that makes it true. Call it after the
 /// row that decides has been written.
 pub fn append(tx: &WriteTransaction<'_>, event: &NewEvent<'_>) -> Result<()> {
+    // Never below the head, so that what was numbered and deleted lies to the
+    // left in the index, and the look for the highest does not pass over it.
     tx.execute(
         "insert into outbox(arrival, id, kind, account, subject, actor, data, created)
-         values ((select coalesce(max(arrival), 0) + 1 from outbox), ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         values ((select max(seen) + 1 from
+                    (select max(arrival) as seen from outbox
+                     union all select position from event_head) as clock),
+                 ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             EventId::new_at(event.now.unix_micros()),
             event.kind,
@@ -214,7 +219,10 @@ pub fn pending(tx: &ReadTransaction<'_>) -> Result<Pending> {
 
 /// Whether anything waits for a position.
 pub fn is_pending(tx: &ReadTransaction<'_>) -> Result<bool> {
-    tx.exists("select 1 from outbox limit 1", params![])
+    tx.exists(
+        "select 1 from outbox order by arrival desc limit 1",
+        params![],
+    )
 }
 
 /// The last position of the log; 0 before the first event.

@@ -45,8 +45,8 @@ pub trait HasKind {
     const KIND: ValueKind;
 }
 
-/// Something that can be a parameter of a statement.
-pub trait ToValue {
+/// Something that can be a parameter of a statement, also across threads.
+pub trait ToValue: Sync {
     /// The value to bind.
     fn to_value(&self) -> Value<'_>;
     /// The kind of the value, also of one that is not there.

@@ -156,11 +156,16 @@ impl Socket {
     /// on a connection that is well.
     pub(super) fn receive_stray(&mut self, into: &mut BytesMut) -> io::Result<()> {
         self.plain.set_nonblocking(true)?;
-        let received = self.receive(into);
+        // To the end: a server that dies may say a word before it hangs up.
+        let stopped = loop {
+            if let Err(error) = self.receive(into) {
+                break error;
+            }
+        };
         self.plain.set_nonblocking(false)?;
-        match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            other => other,
+        match stopped.kind() {
+            io::ErrorKind::WouldBlock => Ok(()),
+            _ => Err(stopped),
         }
     }
 

@@ -8,6 +8,12 @@
 //! `synchronous=FULL` the commit ends with an `fsync` of the write-ahead log;
 //! sixteen pushes that arrive during one `fsync` share the next.
 //!
+//! Work behind the foreground **rides along**: while somebody waits for
+//! answers, a step of the collector is the last closure of a batch that is
+//! committed anyway, and pays with no `fsync` of its own. It gets at most a
+//! [share](BEHIND_SHARE) of the thread's time. When nobody waits for
+//! [`QUIET`], it runs alone, at once and without a limit.
+//!
 //! # Consistency
 //!
 //! **No answer leaves before the commit**, not even an error: a closure that
@@ -26,6 +32,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, ffi};
@@ -38,12 +45,19 @@ use crate::{Error, Result, WriteTransaction};
 /// for the last.
 const BATCH: usize = 256;
 
+/// Of the thread's time while the foreground is busy, work behind it gets one
+/// part in this many.
+const BEHIND_SHARE: u32 = 5;
+/// The foreground is quiet when nothing has come for this long: longer than a
+/// client needs between two writes, shorter than anybody would notice.
+const QUIET: Duration = Duration::from_millis(5);
+
 /// Which queue a closure waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgency {
     /// Somebody waits for the answer.
     Foreground,
-    /// Runs when the foreground is empty, one closure a transaction.
+    /// Rides along with the foreground, or runs alone when that is quiet.
     Behind,
 }
 
@@ -109,8 +123,9 @@ impl Writer {
         let thread = thread::Builder::new()
             .name("database-writer".to_owned())
             .spawn(move || {
-                while let Some(batch) = next_batch(&queue) {
-                    commit(&connection, batch);
+                let mut pace = Pace::new(Instant::now());
+                while let Some(batch) = next_batch(&queue, &mut pace) {
+                    commit(&connection, batch, &mut pace);
                 }
             })
             .map_err(|_| Error::Stopped)?;
@@ -147,28 +162,79 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What to do in the next transaction; `None` when closed and empty.
-fn next_batch(shared: &Shared) -> Option<Vec<Box<dyn Job>>> {
-    let (queue, bell) = &**shared;
-    let mut queue = lock(queue);
-    loop {
-        if !queue.foreground.is_empty() {
-            let count = queue.foreground.len().min(BATCH);
-            return Some(queue.foreground.drain(..count).collect());
+/// The closures of one transaction.
+struct Batch {
+    jobs: Vec<Box<dyn Job>>,
+    /// Whether the last of them is work behind the foreground.
+    behind: bool,
+}
+
+/// When work behind the foreground may run.
+struct Pace {
+    /// When the foreground last had something to do.
+    busy: Instant,
+    /// From when on work behind it may ride along.
+    next_ride: Instant,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self {
+            busy: now.checked_sub(QUIET).unwrap_or(now),
+            next_ride: now,
         }
-        if let Some(job) = queue.behind.pop_front() {
-            return Some(vec![job]);
-        }
-        if queue.closed {
-            return None;
-        }
-        queue = bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// How long the foreground has to stay empty to be quiet; `None` if it is.
+    fn until_quiet(&self, now: Instant) -> Option<Duration> {
+        QUIET
+            .checked_sub(now.saturating_duration_since(self.busy))
+            .filter(|left| !left.is_zero())
+    }
+
+    /// Takes note of a step that ended just now.
+    fn rode(&mut self, now: Instant, took: Duration) {
+        self.next_ride = now + took * (BEHIND_SHARE - 1);
     }
 }
 
-fn commit(connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
-    let committed = run_batch(connection, &mut batch).inspect_err(|error| {
-        tracing::error!(error = %error, closures = batch.len(), "the metadata database did not commit");
+/// What to do in the next transaction; `None` when closed and empty.
+fn next_batch(shared: &Shared, pace: &mut Pace) -> Option<Batch> {
+    let (queue, bell) = &**shared;
+    let mut queue = lock(queue);
+    loop {
+        let now = Instant::now();
+        if !queue.foreground.is_empty() {
+            pace.busy = now;
+            let count = queue.foreground.len().min(BATCH);
+            let mut jobs: Vec<_> = queue.foreground.drain(..count).collect();
+            let rider = (now >= pace.next_ride).then(|| queue.behind.pop_front());
+            let rider = rider.flatten();
+            let behind = rider.is_some();
+            jobs.extend(rider);
+            return Some(Batch { jobs, behind });
+        }
+        let quiet_in = pace.until_quiet(now).filter(|_| !queue.closed);
+        match (quiet_in, queue.behind.is_empty()) {
+            (_, true) if queue.closed => return None,
+            (_, true) => queue = bell.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            (None, false) => {
+                let jobs = queue.behind.pop_front().into_iter().collect();
+                return Some(Batch { jobs, behind: true });
+            }
+            (Some(left), false) => {
+                let waited = bell.wait_timeout(queue, left);
+                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+    }
+}
+
+fn commit(connection: &Connection, batch: Batch, pace: &mut Pace) {
+    let Batch { mut jobs, behind } = batch;
+    let committed = run_batch(connection, &mut jobs, behind.then_some(pace));
+    let committed = committed.inspect_err(|error| {
+        tracing::error!(error = %error, closures = jobs.len(), "the metadata database did not commit");
         // After a failed commit the transaction may still be open.
         if !connection.is_autocommit() {
             let _ = statement(connection, "rollback");
@@ -177,16 +243,28 @@ fn commit(connection: &Connection, mut batch: Vec<Box<dyn Job>>) {
     let fault = committed.as_ref().err();
     let fault = fault.and_then(|error| diagnosis::disk_fault(connection, error));
     let failed = |error| fault.map_or_else(|| repeat(error), Error::from);
-    for job in batch {
+    for job in jobs {
         job.conclude(committed.as_ref().copied().map_err(failed));
     }
 }
 
-fn run_batch(connection: &Connection, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<()> {
+/// Runs and commits the closures. `pace` takes note of the last one's time, if
+/// that is work behind the foreground.
+fn run_batch(
+    connection: &Connection,
+    jobs: &mut [Box<dyn Job>],
+    mut pace: Option<&mut Pace>,
+) -> rusqlite::Result<()> {
     statement(connection, "begin immediate")?;
-    for job in batch.iter_mut() {
+    let last = jobs.len().saturating_sub(1);
+    for (index, job) in jobs.iter_mut().enumerate() {
         statement(connection, "savepoint closure")?;
+        let started = Instant::now();
         let keep = job.run(connection);
+        if let Some(pace) = pace.as_deref_mut().filter(|_| index == last) {
+            let now = Instant::now();
+            pace.rode(now, now - started);
+        }
         if connection.is_autocommit() {
             // A disk that failed in the middle of a closure has made SQLite
             // roll back everything, the savepoints too.

@@ -233,28 +233,56 @@ async fn work_behind_waits_for_the_foreground_on_sqlite() {
     let database = &scratch.database;
     // The gate holds the writer, so that everything after it queues up.
     let (open, gate) = std::sync::mpsc::channel::<()>();
-    let gated = database.write(move |_| {
-        gate.recv().map_err(|_| Error::Stopped)?;
-        Ok::<_, Error>(())
+    let (closed, mut is_closed) = tokio::sync::mpsc::unbounded_channel();
+    let gated = tokio::spawn({
+        let database = database.clone();
+        async move {
+            let wait = database.write(move |_| {
+                closed.send(()).map_err(|_| Error::Stopped)?;
+                gate.recv().map_err(|_| Error::Stopped)
+            });
+            wait.await
+        }
     });
+    is_closed.recv().await.expect("the gate is closed");
     let behind = database.write_behind(|tx| tx.number("select count(*) from parent", params![]));
     let insert = |id: i64| {
         database.write(move |tx| tx.execute("insert into parent values (?1)", params![id]))
     };
-    let opened = async {
-        tokio::task::yield_now().await;
-        open.send(()).expect("the writer waits");
-        Ok::<_, Error>(())
-    };
-    let (gated, behind, first, second, opened) =
-        tokio::join!(gated, behind, insert(1), insert(2), opened);
-    gated.and(opened).expect("gate");
+    let opened = async { open.send(()).expect("the writer waits") };
+    let (behind, first, second, ()) = tokio::join!(behind, insert(1), insert(2), opened);
+    gated.await.expect("no panic").expect("gate");
     first.and(second).expect("inserts");
     assert_eq!(
         behind.expect("count"),
         2,
         "the work behind ran before the foreground"
     );
+}
+
+#[tokio::test]
+async fn work_behind_gets_on_while_the_foreground_never_ends_on_sqlite() {
+    let scratch = scratch(Kind::Sqlite).await;
+    let database = &scratch.database;
+    let behind = async {
+        for _ in 0..20 {
+            database.write_behind(|_| Ok::<_, Error>(())).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    let foreground = async {
+        let mut id = 0i64;
+        loop {
+            id += 1;
+            let inserted =
+                database.write(move |tx| tx.execute("insert into parent values (?1)", params![id]));
+            inserted.await.expect("an insert");
+        }
+    };
+    tokio::select! {
+        done = behind => done.expect("the work behind"),
+        () = foreground => {}
+    }
 }
 
 #[tokio::test]
