@@ -1,9 +1,11 @@
 //! # The durability contract
 //!
-//! What is on the disk when a call of a [`BlobStore`](crate::BlobStore)
-//! returns, what a crash can leave behind, and who clears it away. Everything
-//! that answers a client leans on this document. The few functions below it
-//! are the only places of the crate that sync anything by name.
+//! What is durable when a call of a [`BlobStore`](crate::BlobStore) returns,
+//! what a crash can leave behind, and who clears it away. Everything that
+//! answers a client leans on this document. It speaks of the store on a disk
+//! first, then of what is [different in a bucket](#in-a-bucket). The few
+//! functions below it are the only places of the crate that sync anything by
+//! name.
 //!
 //! ## Overview
 //!
@@ -104,6 +106,60 @@
 //!   off, then cuts the file to its offset.
 //! - A dropped `promote` is repeated by calling it again.
 //! - A dropped listing stops at its next entry, a dropped blob stream at once.
+//!
+//! ## In a bucket
+//!
+//! An S3 server answers a write when it is durable, shows it to every reader
+//! from then on, and shows no object in half. There is no rename and nothing to
+//! sync. The names are told in `s3::keys`.
+//!
+//! | when this has returned | this is durable |
+//! |---|---|
+//! | `claim` | the marker; put only if there was none |
+//! | `stage`, `append` | parts, perhaps, that no record names |
+//! | `suspend` | all bytes: parts of a multipart upload, then the tail |
+//! | `finish` | the last part; a small upload is still held in memory |
+//! | `promote` | the object |
+//! | `quarantine` | the copy; then the object is deleted |
+//! | `discard`, `delete` | that it is gone |
+//!
+//! - **What is on record** is the offset, the hash, and the store's state, all
+//!   three committed by the token of the writer. Bytes that no record names
+//!   don't count, whoever has written them.
+//! - **No two writers write to one name.** The names of tails and objects end with
+//!   the token of the writer; a multipart upload has one writer after the other
+//!   without a gap in their tokens, and is closed, by the server, before a writer
+//!   that finds a gap goes on with a copy.
+//! - **An answer that was lost** is not a failure. A put that finds its object,
+//!   and a completion that finds no upload, look at what is there: the size
+//!   and the entity tag that follows from the parts tell an own earlier success
+//!   from somebody else's.
+//! - The server compares the MD5 of each body. A blob's own digest is compared
+//!   by the caller before it is promoted, as on a disk.
+//!
+//! What a crash leaves, and why nobody sees it:
+//!
+//! | left behind | seen as |
+//! |---|---|
+//! | parts that no record names | the next writer finds a gap in the tokens and leaves them behind; closing the upload throws them away |
+//! | a multipart upload that no record names, or that was started twice because an answer was lost | `list_staged` shows it; the sweep discards it |
+//! | a tail that no record names | the same |
+//! | an object of an upload that goes on | its first bytes are those on record: `stage` copies them |
+//! | an object that no row names | invisible; the orphan sweep deletes it |
+//! | a copy in the quarantine and the object | `quarantine` copies once more |
+//! | an object below `probe` | a few bytes that nobody looks at |
+//!
+//! A promotion after a gap clears all of this away for its upload, but touches
+//! nothing of a writer with a later token than its own. Two things are slower to
+//! go than on a disk: an upload that is closed with another algorithm than it
+//! was hashed with becomes an object before its digest is known, and if that is
+//! wrong, the object waits for the orphan sweep; and the age of an object that was
+//! uploaded in parts may count from the start of the upload, on some servers.
+//! The sweep and the commit exclude each other in the database, so that
+//! this is never a blob that somebody was promised.
+//!
+//! **Cancellation**: a dropped call may leave a request on its way, which the
+//! server may still carry out. That is the same as a crash at that moment.
 
 use std::{
     fs::{self, File},

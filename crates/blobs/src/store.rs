@@ -201,7 +201,7 @@ impl Debug for Staged {
         f.debug_struct("Staged")
             .field("state", &String::from_utf8_lossy(&self.state))
             .field("held", &self.held.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

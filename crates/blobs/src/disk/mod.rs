@@ -10,6 +10,32 @@
 //! | `walk` | listings |
 //! | `marker` | which database the store belongs to |
 //!
+//! # How bytes come in
+//!
+//! The frames of a request are slices of what the socket was read into; they
+//! are not copied, but collected into batches of 1 MiB. One worker for each
+//! upload, on the blocking pool, hashes and writes a batch while the next is
+//! collected, and a third is not taken: the client waits. So an upload holds
+//! some 2 MiB, and a client that sends nothing holds no thread. Each 8 MiB the
+//! kernel is told to begin writing, so the fsync at the end finds little to do.
+//!
+//! Measured with 2 processors for server and client, 256 MiB, over loopback,
+//! in seconds of the server's processors for 10⁹ bytes: 1.15 with one upload
+//! and with eight; docker-registry 2.8, which does not sync, takes 2.6. Of the
+//! 1.15, copying into new pages of the page cache is 0.4, SHA-256 0.3, and
+//! receiving 0.2. Handing 256 KiB instead of 1 MiB to the hash and then to the
+//! file, so that the copy finds them in the processor's cache, gained nothing.
+//! Writing past the page cache would save a tenth, and the next pull of the
+//! blob, which often comes at once, would wait for the disk.
+//!
+//! # How bytes go out
+//!
+//! Most of what is read was written or read a moment ago. So a chunk is first
+//! asked for with `RWF_NOWAIT`, on the thread that wants it, and only what the
+//! page cache has not goes to the blocking pool. Whoever can have the kernel
+//! send a file gets the part of the file instead of its bytes, if it is cached
+//! ([`Piece`](crate::Piece)). What that saves is told in the server's `listen`.
+//!
 //! What is synced when, and what a crash leaves, is told in
 //! [`crate::durability`].
 

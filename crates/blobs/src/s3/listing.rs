@@ -28,8 +28,8 @@ fn objects(
             let Page::Next(after) = page else {
                 return Ok(None);
             };
-            let page: Option<String> = after;
-            let found = shared.client.list(LISTING, &prefix, page.as_deref());
+            let after: Option<String> = after;
+            let found = shared.client.list(LISTING, &prefix, after.as_deref());
             let found = found.await?;
             let next = match found.next_continuation_token {
                 Some(token) => Page::Next(Some(token)),
@@ -119,7 +119,7 @@ impl Shared {
         loop {
             let page = self
                 .client
-                .list_parts(LISTING, &upload.key, &upload.upload_id, after);
+                .list_parts(LISTING, &upload.key, &upload.id, after);
             let Some(page) = page.await? else {
                 return Ok(None);
             };
@@ -141,10 +141,8 @@ impl Shared {
         // There are few of either, so the first page has them all.
         let blobs = self.keys.blobs_of(upload);
         let started = self.client.list_uploads(DISCARDING, &blobs, None).await?;
-        for answers::Upload { key, upload_id, .. } in started.upload {
-            self.client
-                .upload_abort(DISCARDING, &key, &upload_id)
-                .await?;
+        for answers::Upload { key, id, .. } in started.upload {
+            self.client.upload_abort(DISCARDING, &key, &id).await?;
         }
         let tails = self.keys.tails_of(upload);
         let tails = self.client.list(DISCARDING, &tails, None).await?;

@@ -256,9 +256,13 @@ impl Client {
         let mut body = "<CompleteMultipartUpload>".to_owned();
         for (number, Part { etag, .. }) in (1..).zip(parts) {
             let number: u32 = number;
-            body.push_str(&format!(
-                "<Part><PartNumber>{number}</PartNumber><ETag>&quot;{etag}&quot;</ETag></Part>"
-            ));
+            body.extend([
+                "<Part><PartNumber>",
+                &number.to_string(),
+                "</PartNumber><ETag>&quot;",
+                etag,
+                "&quot;</ETag></Part>",
+            ]);
         }
         body.push_str("</CompleteMultipartUpload>");
         let body = Bytes::from(body);

@@ -123,7 +123,7 @@ impl FromStr for S3Options {
             region: "us-east-1".to_owned(),
             key: None,
             silence: Duration::from_secs(30),
-            patience: Duration::from_secs(60),
+            patience: Duration::from_mins(1),
         };
         for (name, value) in url.query_pairs() {
             match &*name {

@@ -38,6 +38,11 @@ impl Shared {
             made
         };
         self.forget(upload, &state.old).await;
+        if state.gap
+            && let Err(error) = self.clear(made, state.token).await
+        {
+            tracing::debug!(upload.id = %upload, %error, "what broken requests left stays until the next sweep");
+        }
         keys::location(made)
     }
 
@@ -83,6 +88,38 @@ impl Shared {
             Some(_) => Err(Error::Superseded { upload }),
             None => Err(Error::Lost { upload }),
         }
+    }
+
+    /// Throws away what writers up to `token` have left behind of the upload
+    /// that has become `made`. None of them can commit any more, for a later
+    /// token was given out. What has a later token is not touched: its writer may
+    /// have won meanwhile.
+    async fn clear(&self, made: Made, token: u64) -> Result<(), Error> {
+        const CLEARING: &str = "clearing an upload";
+        let upload = made.upload;
+        let is_left = |key: &str| {
+            let left = self.keys.maker(key).filter(|left| *left != made);
+            left.is_some_and(|left| left.upload == upload && left.token <= token)
+        };
+        let tails = self.keys.tails_of(upload);
+        let blobs = self.keys.blobs_of(upload);
+        for prefix in [&tails, &blobs] {
+            let found = self.client.list(CLEARING, prefix, None).await?;
+            for object in found.contents {
+                let is_tail = prefix == &tails;
+                if is_left(&object.key) || is_tail && object.key == self.keys.tail(made) {
+                    self.client.delete(CLEARING, &object.key).await?;
+                }
+            }
+        }
+        let started = self.client.list_uploads(CLEARING, &blobs, None).await?;
+        for upload in started.upload {
+            if is_left(&upload.key) {
+                let aborted = self.client.upload_abort(CLEARING, &upload.key, &upload.id);
+                aborted.await?;
+            }
+        }
+        Ok(())
     }
 
     /// Parts can't be read, so a large upload becomes an object for this. If its

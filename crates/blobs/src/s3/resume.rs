@@ -74,9 +74,9 @@ impl Shared {
         }
         let made = Made { upload, token };
         let tail = self.tail(upload, &state).await?;
-        if state.token + 1 != token
-            && let Some(multipart) = state.multipart.take()
-        {
+        let follows = state.token + 1 == token;
+        state.gap |= !follows;
+        if !follows && let Some(multipart) = state.multipart.take() {
             let whole = self.close(upload, state.token, &multipart).await?;
             state.multipart = Some(self.copy(made, &whole, multipart.size()).await?);
             state.old.push(Old::Blob(whole.made.token));

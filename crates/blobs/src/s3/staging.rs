@@ -61,6 +61,7 @@ pub(super) struct S3Staging {
     offset: u64,
     /// What nobody needs any more once this writer is on record.
     old: Vec<Old>,
+    gap: bool,
 }
 
 /// What grows with each part.
@@ -97,6 +98,7 @@ impl S3Staging {
             buffer: tail.into(),
             offset,
             old,
+            gap: state.gap,
         }
     }
 
@@ -125,10 +127,10 @@ async fn send_part(
     shared: Arc<Shared>,
     made: Made,
     progress: Progress,
-    (bytes, hashed): (Bytes, usize),
+    (bytes, seen): (Bytes, usize),
 ) -> Result<Progress, Error> {
     let upload = made.upload;
-    let (summed, hasher) = sum(bytes, hashed, progress.hasher).await?;
+    let (summed, hasher) = sum(bytes, seen, progress.hasher).await?;
     let mut multipart = match progress.multipart {
         Some(multipart) => multipart,
         None => Multipart {
@@ -161,10 +163,10 @@ async fn send_part(
     })
 }
 
-/// Adds the bytes from `hashed` on to the hash.
-async fn sum(bytes: Bytes, hashed: usize, mut hasher: Hasher) -> Result<(Summed, Hasher), Error> {
+/// Adds the bytes from `seen` on to the hash.
+async fn sum(bytes: Bytes, seen: usize, mut hasher: Hasher) -> Result<(Summed, Hasher), Error> {
     Summed::with(bytes, move |bytes| {
-        hasher.update(bytes.get(hashed..).unwrap_or_default());
+        hasher.update(bytes.get(seen..).unwrap_or_default());
         hasher
     })
     .await
@@ -196,13 +198,13 @@ impl Staging for S3Staging {
         let mut progress = self.progress().await?;
         self.turn.check()?;
         let is_part = self.buffer.len() >= SHORTEST * growth(self.parts);
-        let (bytes, hashed) = self.collected();
+        let (bytes, seen) = self.collected();
         let mut tail = 0;
         if is_part {
             let shared = Arc::clone(&self.shared);
-            progress = send_part(shared, self.made, progress, (bytes, hashed)).await?;
+            progress = send_part(shared, self.made, progress, (bytes, seen)).await?;
         } else if !bytes.is_empty() {
-            let (summed, hasher) = sum(bytes, hashed, progress.hasher).await?;
+            let (summed, hasher) = sum(bytes, seen, progress.hasher).await?;
             progress.hasher = hasher;
             tail = summed.bytes.len() as u64;
             let Shared { client, keys, .. } = &*self.shared;
@@ -214,6 +216,7 @@ impl Staging for S3Staging {
             multipart: progress.multipart,
             tail,
             old: std::mem::take(&mut self.old),
+            gap: self.gap,
         };
         self.turn.enter()?.settle();
         Ok(Suspended {
@@ -226,13 +229,13 @@ impl Staging for S3Staging {
     async fn finish(mut self: Box<Self>) -> Result<Finished, Error> {
         let mut progress = self.progress().await?;
         self.turn.check()?;
-        let (mut bytes, hashed) = self.collected();
+        let (mut bytes, seen) = self.collected();
         if progress.multipart.is_some() && !bytes.is_empty() {
-            let part = (std::mem::take(&mut bytes), hashed);
+            let part = (std::mem::take(&mut bytes), seen);
             let shared = Arc::clone(&self.shared);
             progress = send_part(shared, self.made, progress, part).await?;
         } else {
-            let (summed, hasher) = sum(bytes, hashed, progress.hasher).await?;
+            let (summed, hasher) = sum(bytes, seen, progress.hasher).await?;
             progress.hasher = hasher;
             bytes = summed.bytes;
         }
@@ -241,6 +244,7 @@ impl Staging for S3Staging {
             multipart: progress.multipart,
             tail: 0,
             old: std::mem::take(&mut self.old),
+            gap: self.gap,
         };
         self.turn.enter()?.settle();
         Ok(Finished {

@@ -10,6 +10,7 @@
 //! part 8388608 0cc175b9c0f1b6a831c399e269772661
 //! tail 1234
 //! old tail 6
+//! gap !
 //! ```
 
 use std::fmt::Write;
@@ -24,6 +25,9 @@ pub(super) struct State {
     pub(super) tail: u64,
     /// What nobody needs any more once this is on record.
     pub(super) old: Vec<Old>,
+    /// Whether there were writers whose work never came on record. Nobody knows
+    /// what they have left behind.
+    pub(super) gap: bool,
 }
 
 /// A multipart upload that was not completed.
@@ -77,6 +81,9 @@ impl State {
         if self.tail > 0 {
             let _ = writeln!(text, "tail {}", self.tail);
         }
+        if self.gap {
+            text.push_str("gap !\n");
+        }
         for old in &self.old {
             let _ = match old {
                 Old::Tail(token) => writeln!(text, "old tail {token}"),
@@ -114,6 +121,7 @@ impl State {
                     });
                 }
                 "tail" => state.tail = rest.parse().ok()?,
+                "gap" => state.gap = true,
                 "old" => {
                     let (kind, token) = rest.split_once(' ')?;
                     let token = token.parse().ok()?;
@@ -149,6 +157,7 @@ mod tests {
             }),
             tail: 99,
             old: vec![Old::Tail(6), Old::Blob(4)],
+            gap: true,
         };
         assert_eq!(full.size(), (13 << 20) + 99);
         for state in [State::default(), full] {

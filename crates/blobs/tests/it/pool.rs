@@ -5,12 +5,15 @@
 use std::{
     future::Future,
     io::{IoSliceMut, Write},
+    ops::Range,
+    os::unix::fs::FileExt,
     path::Path,
     sync::mpsc::{Sender, channel},
 };
 
+use bytes::Bytes;
 use futures_util::{FutureExt, TryStreamExt};
-use landfall_blobs::{BlobStore, DiskStore};
+use landfall_blobs::{BlobSource, BlobStore, DiskStore, Error, FilePart, Piece};
 use rustix::io::ReadWriteFlags;
 
 use crate::bytes_of::{content, digest, get, new_upload, promote, put, stage_whole, start};
@@ -167,5 +170,76 @@ fn a_cancelled_promotion_is_repeated_by_calling_it_again() {
             .await
             .expect("a location");
         assert_eq!(get(&store, &location).await.expect("a blob"), whole);
+    });
+}
+
+/// The bytes of a range by its pieces, and how many of the pieces were parts of
+/// a file.
+async fn by_pieces(source: &BlobSource, range: Range<u64>) -> Result<(Vec<u8>, usize), Error> {
+    let pieces: Vec<Piece> = source.pieces(range).try_collect().await?;
+    let mut parts = 0;
+    let bytes = pieces.into_iter().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes,
+        Piece::File(part) => {
+            parts += 1;
+            assert!(part.length <= FilePart::LONGEST);
+            let mut bytes = vec![0; part.length];
+            let read = part.file.read_exact_at(&mut bytes, part.offset);
+            read.expect("the part is in the file");
+            Bytes::from(bytes)
+        }
+    });
+    let bytes: Vec<Bytes> = bytes.collect();
+    Ok((bytes.concat(), parts))
+}
+
+#[test]
+fn a_cached_blob_comes_as_parts_of_its_file_without_a_thread() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let whole = content(5_000_001, 1);
+        let location = put(&store, &whole).await.expect("a blob");
+        let source = store.open(&location).await.expect("a source");
+        if !reads_without_waiting(directory.path()) {
+            return;
+        }
+        let _thread = hold_the_thread();
+        for (range, parts) in [
+            (0..5_000_001, 5),
+            (1..262_146, 1),
+            (7..65_543, 1),
+            (7..65_542, 0),
+        ] {
+            let found = by_pieces(&source, range.clone()).now_or_never();
+            let (bytes, found) = found.expect("it waits for a thread").expect("a read");
+            assert!(bytes == whole[range.start as usize..range.end as usize]);
+            assert_eq!(found, parts, "{range:?}");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_in_the_page_cache_is_read_and_not_named_as_a_part() {
+    with_one_thread(async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let whole = content(3_000_000, 1);
+        let location = put(&store, &whole).await.expect("a blob");
+        let source = store.open(&location).await.expect("a source");
+        let path = directory.path().join("blobs").join(location.as_str());
+        let file = std::fs::File::open(path).expect("the file");
+        let advice = rustix::fs::Advice::DontNeed;
+        rustix::fs::fadvise(&file, 0, None, advice).expect("the kernel's cache");
+        let mut byte = [0];
+        let mut into = [IoSliceMut::new(&mut byte)];
+        // A file system in memory keeps its pages.
+        let kept = rustix::io::preadv2(&file, &mut into, 0, ReadWriteFlags::NOWAIT) == Ok(1);
+        let mut pieces = source.pieces(0..3_000_000);
+        let first = pieces.try_next().await.expect("a read").expect("a piece");
+        assert!(kept || matches!(first, Piece::Bytes(_)), "{first:?}");
+        drop(pieces);
+        let (bytes, _) = by_pieces(&source, 0..3_000_000).await.expect("a read");
+        assert!(bytes == whole);
     });
 }

@@ -138,7 +138,7 @@ async fn each_connection_may_break_in_the_middle_of_a_request() {
 #[tokio::test]
 async fn a_storm_of_errors_is_outlasted() {
     let behind = Behind::new();
-    let seed = AtomicU64::new(7);
+    let dice = AtomicU64::new(7);
     behind.proxy.misbehave(move |_| {
         // A row of numbers without an order, the same each time.
         let next = |n: u64| {
@@ -147,8 +147,8 @@ async fn a_storm_of_errors_is_outlasted() {
                     .wrapping_add(1_442_695_040_888_963_407),
             )
         };
-        let seen = seed.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
-        match (seen.unwrap_or_default() >> 33) % 8 {
+        let thrown = dice.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+        match (thrown.unwrap_or_default() >> 33) % 8 {
             0 => Some(Mischief::Status(500)),
             1 => Some(Mischief::Status(503)),
             2 => Some(Mischief::CutAnswer(100)),
