@@ -9,7 +9,7 @@
 use landfall_clock::Timestamp;
 use landfall_database::WriteTransaction;
 use landfall_ids::{DeletionId, ManifestId, RepositoryId};
-use landfall_oci::{Digest, Reference, RepositoryName, Tag};
+use landfall_oci::{Digest, Reference, RepositoryName};
 
 use crate::{
     Error, Registry, Result,
@@ -98,8 +98,8 @@ impl Registry {
     /// went: a tag takes its manifest along when nothing else holds that one,
     /// and an index takes along the images that only it held.
     ///
-    /// With `purge` nothing of it can be undone. So what another tag can still
-    /// be set back to is not taken along, unless it is named by its digest.
+    /// With `purge` nothing of it can be undone. So an index does not take along
+    /// an image to which a tag can still be set back.
     pub async fn image_delete(
         &self,
         name: &RepositoryName,
@@ -122,16 +122,12 @@ impl Registry {
                 let found = manifests::manifest_resolve(tx, &name, &reference)?;
                 let id = found.ok_or_else(unknown)?;
                 manifests::manifest_lock(tx, id)?.ok_or_else(unknown)?;
-                let needed = |id, but: Option<&Tag>| match purge {
-                    true => may_go_back(tx, repository.id, id, since, but),
-                    false => Ok(false),
-                };
                 if let Reference::Tag(tag) = &reference {
                     let stands = tags::tag_lock(tx, repository.id, tag)?;
                     if stands != Some(id) {
                         return Err(Error::TagChanged(tag.clone()));
                     }
-                    let held = images::image_is_held(tx, id, tag)? || needed(id, Some(tag))?;
+                    let held = images::image_is_held(tx, id, tag)?;
                     let along = (!held).then_some(hiding.deletion);
                     act.tag_take(tag, id, along, None)?;
                     if held {
@@ -142,7 +138,7 @@ impl Registry {
                 let mut waiting = vec![id];
                 while let Some(id) = waiting.pop() {
                     for child in images::image_orphans(tx, id)? {
-                        if !needed(child, None)? {
+                        if !purge || !may_be_needed(tx, repository.id, child, since)? {
                             waiting.push(child);
                         }
                     }
@@ -157,18 +153,15 @@ impl Registry {
     }
 }
 
-/// Whether a tag, but this one, can still be set back to the manifest.
-fn may_go_back(
+/// Whether a tag can still be set back to the manifest.
+fn may_be_needed(
     tx: &WriteTransaction<'_>,
     repository: RepositoryId,
     id: ManifestId,
     since: Timestamp,
-    but: Option<&Tag>,
 ) -> Result<bool> {
     match manifests::manifest_digest(tx, id)? {
-        Some(digest) => Ok(history::history_may_need(
-            tx, repository, &digest, since, but,
-        )?),
+        Some(digest) => Ok(history::history_may_need(tx, repository, &digest, since)?),
         None => Ok(false),
     }
 }

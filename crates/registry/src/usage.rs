@@ -160,7 +160,8 @@ impl Registry {
                 })
                 .await;
             if let Err(error) = added {
-                taken.extend(batch);
+                let unsure = matches!(error, Error::Database(landfall_database::Error::Unknown));
+                taken.extend(batch.into_iter().filter(|_| !unsure));
                 for (name, usage) in taken {
                     self.usage.of(&name).give_back(usage);
                 }

@@ -54,6 +54,10 @@ const STEP_TIME: Duration = Duration::from_millis(5);
 /// Rows of a step, at the most and at the least.
 const STEP_ROWS: std::ops::RangeInclusive<usize> = 10..=200;
 
+/// How often a run comes back for what somebody holds, and after what time.
+const IN_VAIN: u32 = 5;
+const HELD: Duration = Duration::from_millis(10);
+
 /// How to run the collector.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GarbageOptions {
@@ -298,7 +302,7 @@ impl Registry {
             expired: times.expired,
             not_before: times.not_before,
         };
-        let mut rows = *STEP_ROWS.end();
+        let (mut rows, mut in_vain) = (*STEP_ROWS.end(), 0);
         loop {
             let (done, took) = self
                 .database
@@ -310,6 +314,14 @@ impl Registry {
                 .await?;
             if done.claimed == 0 {
                 return Ok(());
+            }
+            if done.dropped == 0 {
+                // Somebody holds all of these; the next run comes back for them.
+                in_vain += 1;
+                if in_vain == IN_VAIN {
+                    return Ok(());
+                }
+                tokio::time::sleep(HELD).await;
             }
             add(&progress.candidates, done.claimed);
             add(&progress.report.blobs, done.blobs);

@@ -49,6 +49,9 @@ pub(crate) struct StepTimes {
 pub(crate) struct Step {
     /// Candidates that were due, and claimed.
     pub(crate) claimed: u64,
+    /// Of these, how many needn't be looked at again: the others are about
+    /// blobs or links that somebody holds right now.
+    pub(crate) dropped: u64,
     /// Blobs that went to the trash.
     pub(crate) blobs: u64,
     /// Their bytes.
@@ -98,7 +101,7 @@ pub(crate) fn candidate_step(
             trash::trash_insert(tx, &blob.location, blob.size, times.not_before)?;
         }
     }
-    candidates_remove(tx, &claimed, &locked, times.expired)?;
+    step.dropped = candidates_remove(tx, &claimed, &locked, times.expired)?;
     Ok(step)
 }
 
@@ -163,7 +166,8 @@ fn candidates_remove(
     claimed: &[(Vec<u8>, String)],
     locked: &[String],
     expired: Timestamp,
-) -> Result<()> {
+) -> Result<u64> {
+    let mut dropped = 0;
     let is_locked = |digest: &String| locked.binary_search(digest).is_ok();
     let (looked_at, passed_over): (Vec<_>, Vec<_>) =
         claimed.iter().partition(|(_, digest)| is_locked(digest));
@@ -179,7 +183,7 @@ fn candidates_remove(
         }
         let ids: Vec<Vec<u8>> = ids.into_iter().map(|(id, _)| id.clone()).collect();
         let places = Places::of(&ids);
-        tx.execute(
+        dropped += tx.execute(
             &format!(
                 "delete from candidate as c where c.id in ({}) {gone}
                  and not exists (select 1 from repository_blob l where l.digest = c.digest
@@ -189,7 +193,7 @@ fn candidates_remove(
             &places.params(&[&expired]),
         )?;
     }
-    Ok(())
+    Ok(dropped)
 }
 
 /// A list of parameters, filled up to one of a few lengths by naming the last

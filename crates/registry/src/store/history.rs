@@ -141,24 +141,18 @@ pub(crate) fn history_deleted(
     )
 }
 
-/// Whether another tag than `but` can be set back to the manifest: it was moved
-/// away from it, or deleted, after `since`.
+/// Whether a tag can be set back to the manifest: it was moved away from it, or
+/// deleted, after `since`.
 pub(crate) fn history_may_need(
     tx: &ReadTransaction<'_>,
     repository: RepositoryId,
     digest: &Digest,
     since: Timestamp,
-    but: Option<&Tag>,
 ) -> Result<bool> {
     tx.exists(
         "select 1 from tag_history h
-         where h.repository = ?1 and h.digest_before = ?2 and h.happened > ?3 and h.name <> ?4",
-        params![
-            repository,
-            digest.to_string(),
-            since,
-            but.map_or("", Tag::as_str)
-        ],
+         where h.repository = ?1 and h.digest_before = ?2 and h.happened > ?3",
+        params![repository, digest.to_string(), since],
     )
 }
 

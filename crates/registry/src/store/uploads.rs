@@ -22,6 +22,7 @@ pub(crate) struct Session {
 }
 
 /// How far a request has brought a session.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Progress<'a> {
     pub(crate) received: u64,
     pub(crate) hasher: &'a [u8],
@@ -88,14 +89,14 @@ pub(crate) fn upload_commit(
     tx: &WriteTransaction<'_>,
     id: UploadId,
     token: u64,
-    progress: Progress<'_>,
+    progress: &Progress<'_>,
     now: Timestamp,
 ) -> Result<bool> {
     let Progress {
         received,
         hasher,
         state,
-    } = progress;
+    } = *progress;
     let changed = tx.execute(
         "update upload set received = ?3, hasher = ?4, state = ?5, touched = ?6
          where id = ?1 and token = ?2",

@@ -116,7 +116,7 @@ impl Registry {
                     hasher: &hasher,
                     state: &state,
                 };
-                uploads::upload_commit(tx, id, token, progress, now)
+                uploads::upload_commit(tx, id, token, &progress, now)
             })
             .await?;
         if !committed {

@@ -5,6 +5,8 @@
 //! interleaving.
 
 mod deleters;
+
+mod protocol;
 mod pushers;
 mod twins;
 

@@ -1,6 +1,6 @@
 //! What is true of the tables and the files at any time, whatever went before.
 
-use std::{collections::BTreeSet, fs, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use landfall_database::Kind;
 use landfall_registry::FsckOptions;
@@ -125,8 +125,8 @@ impl World {
     pub(crate) async fn rows_have_files(&self) {
         for row in self.texts("select location || ' ' || size from blob").await {
             let (location, size) = row.split_once(' ').expect("two columns");
-            let file = fs::metadata(self.file(location)).expect("a file");
-            assert_eq!(file.len().to_string(), size, "{location}");
+            let found = self.size_at(location).await;
+            assert_eq!(found.to_string(), size, "{location}");
         }
     }
 

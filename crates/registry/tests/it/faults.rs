@@ -23,6 +23,18 @@ on_both!(
     a_commit_that_fails_makes_no_blob_and_works_again,
 );
 
+on_s3!(
+    a_push_that_fails_leaves_nothing_and_works_again,
+    a_push_that_fails_in_its_middle_is_no_shorter_blob,
+    a_chunk_that_fails_takes_nothing_back_and_works_again,
+    an_end_that_fails_makes_no_blob_and_works_again,
+    a_writer_that_the_store_fences_off_is_told_where_the_session_stands,
+    a_session_ends_though_its_bytes_could_not_be_thrown_away,
+    a_read_that_fails_is_an_error_and_no_damage,
+    an_opening_that_fails_at_the_store_is_repeated,
+    a_commit_that_fails_makes_no_blob_and_works_again,
+);
+
 const NAME: &str = "acme/web";
 const FAULTS: [Fault; 3] = [Fault::Full, Fault::ReadOnly, Fault::Io];
 const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
@@ -296,7 +308,11 @@ async fn an_opening_that_fails_at_the_store_is_repeated() {
     let operations = [Operation::StoreId, Operation::List, Operation::Claim];
     for (operation, fault, moment) in each(&operations) {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let (database, store) = open_parts(&Place::new(folder.path()), folder.path()).await;
+        let (database, store) = open_parts(
+            &Place::new(folder.path()),
+            &crate::shelf::Shelf::new(folder.path()),
+        )
+        .await;
         store.fail(operation, Calls::All, fault, moment);
         let open = || {
             Registry::open(

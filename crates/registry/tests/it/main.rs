@@ -1,5 +1,6 @@
 //! Tests of the registry over a real database and a real store, without HTTP.
-//! Each runs on SQLite and on PostgreSQL (`on_both!`).
+//! Each runs on SQLite and on PostgreSQL (`on_both!`), and those that have to do
+//! with bytes over an S3 server as well (`on_s3!`).
 //!
 //! `world` makes a registry to test, `documents` manifests to push, and
 //! `consistency` says what is true at any time. One module for each
@@ -35,11 +36,25 @@ macro_rules! on_both {
     };
 }
 
+/// Makes of each function a test whose bytes lie in a bucket of an S3 server.
+macro_rules! on_s3 {
+    ($($test:ident),* $(,)?) => {
+        mod on_s3 {
+            $(#[tokio::test]
+            async fn $test() {
+                crate::shelf::in_bucket();
+                super::$test().await;
+            })*
+        }
+    };
+}
+
 mod concurrent;
 mod consistency;
 mod damage;
 mod delete;
 mod documents;
+mod earlier_schema;
 mod events;
 mod faults;
 mod garbage;
@@ -51,6 +66,8 @@ mod mounts;
 mod opening;
 mod referrers;
 mod repositories;
+mod servers;
+mod shelf;
 mod tag_rules;
 mod tags;
 mod undo;

@@ -12,6 +12,14 @@ on_both!(
     a_mount_brings_a_deleted_blob_back,
 );
 
+on_s3!(
+    a_mounted_blob_is_the_blob,
+    a_mount_promises_to_keep_the_blob,
+    what_is_not_there_is_not_mounted_and_makes_no_repository,
+    sources_of_a_mount_are_those_of_the_account,
+    a_mount_brings_a_deleted_blob_back,
+);
+
 async fn a_mounted_blob_is_the_blob() {
     let world = World::new().await;
     let (from, to, whole) = (repository("acme/a"), repository("acme/b"), content(1, 300));

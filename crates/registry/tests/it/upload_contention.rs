@@ -23,6 +23,17 @@ on_both!(
     a_request_that_was_overtaken_ends_no_session,
 );
 
+on_s3!(
+    of_two_requests_on_a_session_the_later_wins,
+    a_closing_request_that_was_overtaken_makes_no_blob,
+    a_request_that_was_overtaken_before_it_wrote_takes_nothing_away,
+    a_cancelled_session_makes_no_blob_of_the_request_that_still_runs,
+    an_upload_never_waits_for_another_of_the_same_content,
+    a_closing_request_that_was_overtaken_takes_no_bytes_away,
+    a_closing_request_that_has_hashed_its_bytes_is_not_overtaken,
+    a_request_that_was_overtaken_ends_no_session,
+);
+
 const NAME: &str = "acme/web";
 
 /// A body that tells when its first bytes were asked for, and ends when it is

@@ -25,6 +25,24 @@ on_both!(
     a_push_outlives_the_deletion_of_its_repository,
 );
 
+on_s3!(
+    chunks_become_a_blob_that_reads_back,
+    a_session_goes_on_after_a_restart,
+    a_session_goes_on_after_a_closing_request_that_stopped_before_its_commit,
+    a_chunk_out_of_order_is_refused_and_the_session_goes_on,
+    a_wrong_digest_ends_the_session_and_leaves_no_bytes,
+    a_session_of_sha512_ends_with_a_digest_of_sha512,
+    the_closing_request_may_name_another_algorithm,
+    a_body_that_breaks_off_keeps_what_came_before,
+    a_body_of_another_length_than_its_range_is_refused_whole,
+    a_blob_above_the_limit_is_refused_and_its_space_given_back,
+    a_cancelled_session_is_gone_with_its_bytes,
+    a_session_belongs_to_its_repository,
+    empty_bytes_are_a_blob,
+    a_blob_in_one_request_is_taken_whole_or_not_at_all,
+    a_push_outlives_the_deletion_of_its_repository,
+);
+
 const NAME: &str = "acme/web";
 
 fn range(first: u64, last: u64) -> ByteRange {

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use landfall_blobs::{DiskStore, FaultyStore};
+use landfall_blobs::FaultyStore;
 use landfall_clock::{Clock, ManualClock, SystemClock};
 use landfall_database::{Database, Kind, PostgresOptions};
 use landfall_ids::AccountId;
@@ -23,6 +23,8 @@ use landfall_registry::{
 };
 use landfall_services::postgres::{self, PostgresUrl};
 use tempfile::TempDir;
+
+use crate::shelf::Shelf;
 
 /// The promise of every world, unless a test says otherwise.
 pub(crate) const PROMISE: Duration = Duration::from_hours(1);
@@ -80,8 +82,8 @@ impl Place {
         }
     }
 
-    /// Opens and migrates the database.
-    pub(crate) async fn open(&self) -> Database {
+    /// Opens the database as it is.
+    pub(crate) async fn connect(&self) -> Database {
         let database = match self {
             Self::File(path) => Database::open_sqlite(path),
             Self::Server(url) => {
@@ -89,7 +91,12 @@ impl Place {
                 Database::open_postgres(&options).await
             }
         };
-        let database = database.expect("a database");
+        database.expect("a database")
+    }
+
+    /// Opens and migrates the database.
+    pub(crate) async fn open(&self) -> Database {
+        let database = self.connect().await;
         let migrated = database
             .migrate(&[
                 landfall_database::lease::MIGRATIONS,
@@ -117,11 +124,12 @@ pub(crate) struct World {
     settings: Settings,
     folder: TempDir,
     place: Place,
+    shelf: Shelf,
 }
 
 /// A scratch folder. In memory where the machine has such a place: syncing is
 /// tested elsewhere, and here it would only cost time.
-fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     let made = if memory.is_dir() {
         tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir())
@@ -131,11 +139,10 @@ fn scratch() -> TempDir {
     made.expect("a scratch folder")
 }
 
-/// Opens a migrated database, and a store in `folder`.
-pub(crate) async fn open_parts(place: &Place, folder: &Path) -> (Database, FaultyStore) {
+/// Opens a migrated database, and a store.
+pub(crate) async fn open_parts(place: &Place, shelf: &Shelf) -> (Database, FaultyStore) {
     let database = place.open().await;
-    let disk = DiskStore::open(folder.join("store")).expect("a store");
-    (database, FaultyStore::new(Arc::new(disk)))
+    (database, FaultyStore::new(shelf.open()))
 }
 
 impl World {
@@ -148,16 +155,17 @@ impl World {
         let account = AccountId::new_at(0);
         let folder = scratch();
         let place = Place::new(folder.path());
-        Self::open((folder, place), settings, clock, account).await
+        let shelf = Shelf::new(folder.path());
+        Self::open((folder, place, shelf), settings, clock, account).await
     }
 
     async fn open(
-        (folder, place): (TempDir, Place),
+        (folder, place, shelf): (TempDir, Place, Shelf),
         settings: Settings,
         clock: Arc<ManualClock>,
         account: AccountId,
     ) -> Self {
-        let (database, store) = open_parts(&place, folder.path()).await;
+        let (database, store) = open_parts(&place, &shelf).await;
         let opened = Registry::open(
             database.clone(),
             Arc::new(store.clone()),
@@ -174,6 +182,7 @@ impl World {
             settings,
             folder,
             place,
+            shelf,
         }
     }
 
@@ -188,9 +197,21 @@ impl World {
             settings,
             folder,
             place,
+            shelf,
         } = self;
         drop((registry, database, store));
-        Self::open((folder, place), settings, clock, account).await
+        Self::open((folder, place, shelf), settings, clock, account).await
+    }
+
+    /// Another server over the same database and store; only on PostgreSQL.
+    pub(crate) async fn another_server(&self) -> Arc<Registry> {
+        let opened = Registry::open(
+            self.place.open().await,
+            Arc::new(self.store.clone()),
+            self.clock.clone(),
+            self.settings,
+        );
+        Arc::new(opened.await.expect("another server"))
     }
 
     /// The registry, to be moved into a task.
@@ -316,23 +337,68 @@ impl World {
         self.folder.path()
     }
 
-    /// The file of a location.
+    /// The file of a location. In a bucket it is no file, but has a name all
+    /// the same.
     pub(crate) fn file(&self, location: &str) -> PathBuf {
-        self.folder.path().join("store/blobs").join(location)
+        match &self.shelf {
+            Shelf::Folder(folder) => folder.join("store/blobs").join(location),
+            Shelf::Bucket(_) => Path::new("store/blobs").join(location),
+        }
+    }
+
+    /// Whether there is such a file.
+    pub(crate) fn has(&self, file: &Path) -> bool {
+        match &self.shelf {
+            Shelf::Folder(_) => file.exists(),
+            Shelf::Bucket(_) => self.files("blobs").iter().any(|found| found == file),
+        }
+    }
+
+    /// The bytes are gone, and nobody was told.
+    pub(crate) async fn lose(&self, digest: &Digest) {
+        let location = self.location_of(digest).await;
+        match &self.shelf {
+            Shelf::Folder(_) => fs::remove_file(self.file(&location)).expect("a file"),
+            Shelf::Bucket(_) => {
+                let location = location.parse().expect("a location");
+                let deleted = self.shelf.open().delete(&location).await;
+                deleted.expect("deleted");
+            }
+        }
+    }
+
+    /// How many bytes there are at a location.
+    pub(crate) async fn size_at(&self, location: &str) -> u64 {
+        match &self.shelf {
+            Shelf::Folder(_) => fs::metadata(self.file(location)).expect("a file").len(),
+            Shelf::Bucket(_) => {
+                let location = location.parse().expect("a location");
+                let opened = self.shelf.open().open(&location).await;
+                opened.expect("an object").size()
+            }
+        }
+    }
+
+    /// The location that a blob's row names.
+    async fn location_of(&self, digest: &Digest) -> String {
+        let sql = format!("select location from blob where digest = '{digest}'");
+        let mut found = self.texts(&sql).await;
+        found.pop().expect("the blob has a row")
     }
 
     /// The file that a blob's row names.
     pub(crate) async fn file_of(&self, digest: &Digest) -> PathBuf {
-        let sql = format!("select location from blob where digest = '{digest}'");
-        let found = self.texts(&sql).await;
-        self.file(found.first().expect("the blob has a row"))
+        self.file(&self.location_of(digest).await)
     }
 
     /// Every file under the store's folder `part`: `blobs`, `staging`,
     /// `quarantine`.
     pub(crate) fn files(&self, part: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        walk(&self.folder.path().join("store").join(part), &mut found);
+        match &self.shelf {
+            Shelf::Folder(folder) => walk(&folder.join("store").join(part), &mut found),
+            Shelf::Bucket(_) => found = self.shelf.objects(part),
+        }
         found.sort();
         found
     }

@@ -55,6 +55,12 @@ impl Client {
                     | Error::ManifestUnknown(_)
                     | Error::ManifestBlobsUnknown(_)
                     | Error::RepositoryUnknown(_)
+                    | Error::TagChanged(_)
+                    | Error::NothingToUndo(_)
+                    | Error::ImageDeleted(_)
+                    | Error::NotDeleted(_)
+                    | Error::UndoEnded(_)
+                    | Error::Purged(_)
                     | Error::UploadUnknown,
                 ) => {}
                 Err(error) => panic!("a client can't explain: {error}: {error:?}"),
@@ -71,7 +77,7 @@ impl Client {
         let [one, two, both] = documents();
         let document = [one, two, both][self.dice.roll(3)].clone();
         let by = Reference::Digest(digest(&document));
-        match self.dice.roll(14) {
+        match self.dice.roll(17) {
             0..4 => {
                 registry
                     .blob_push(&name, self.account, &wanted, body(&bytes))
@@ -107,6 +113,21 @@ impl Client {
             10 => registry.blob_delete(&name, &wanted).await,
             11 => registry.manifest_delete(&name, &digest(&document)).await,
             12 => registry.image_delete(&name, &by, true).await.map(drop),
+            13 => {
+                let latest = tag("latest");
+                let undone = registry.tag_undo(&name, &latest, None);
+                undone.await.map(drop)
+            }
+            14 => {
+                let document = digest(&document);
+                let restored = registry.image_restore(&name, &document);
+                restored.await.map(drop)
+            }
+            15 => {
+                let latest = Reference::Tag(tag("latest"));
+                let deleted = registry.image_delete(&name, &latest, false);
+                deleted.await.map(drop)
+            }
             _ => registry.repository_delete(&name, true).await,
         }
     }

@@ -24,6 +24,12 @@ on_both!(
     a_blob_that_is_collected_while_it_is_checked_is_no_problem,
 );
 
+on_s3!(
+    a_whole_store_has_no_problems,
+    a_manifest_that_is_not_what_its_digest_says_is_found,
+    a_blob_that_is_collected_while_it_is_checked_is_no_problem,
+);
+
 const NAME: &str = "acme/web";
 const LOOK: FsckOptions = FsckOptions {
     repair: false,

@@ -22,6 +22,13 @@ on_both!(
     a_store_that_has_lost_its_mark_damages_no_blob,
 );
 
+on_s3!(
+    a_blob_whose_file_is_gone_is_unknown_after_its_first_read,
+    a_session_heals_as_well_as_a_single_request,
+    a_damaged_blob_that_nobody_needs_is_collected,
+    a_blob_that_healed_meanwhile_is_not_marked_again,
+);
+
 const REPAIR: FsckOptions = FsckOptions {
     repair: true,
     quick: false,
@@ -106,7 +113,7 @@ impl Two {
 
 async fn a_blob_whose_file_is_gone_is_unknown_after_its_first_read() {
     let two = Two::new().await;
-    fs::remove_file(two.world.file_of(&digest(&two.layer)).await).expect("removed");
+    two.world.lose(&digest(&two.layer)).await;
     let found = two.world.holds(&two.names[0], &digest(&two.layer)).await;
     assert!(found, "nobody has looked yet");
     let read = two.world.read(&two.names[1], &digest(&two.layer)).await;
@@ -146,7 +153,7 @@ async fn a_flipped_bit_is_found_by_a_check_and_heals() {
 async fn a_session_heals_as_well_as_a_single_request() {
     let two = Two::new().await;
     let wanted = digest(&two.layer);
-    fs::remove_file(two.world.file_of(&wanted).await).expect("removed");
+    two.world.lose(&wanted).await;
     two.world
         .read(&two.names[0], &wanted)
         .await
@@ -167,7 +174,7 @@ async fn a_damaged_blob_that_nobody_needs_is_collected() {
     let world = World::new().await;
     let (name, whole) = (repository("acme/web"), content(1, 300));
     let wanted = world.push(&name, &whole).await;
-    fs::remove_file(world.file_of(&wanted).await).expect("removed");
+    world.lose(&wanted).await;
     world.read(&name, &wanted).await.expect_err("marked");
     assert_eq!(world.store_totals().await.expect("totals").damaged, 1);
     world.advance(LONG);
@@ -179,7 +186,7 @@ async fn a_damaged_blob_that_nobody_needs_is_collected() {
 async fn a_blob_that_healed_meanwhile_is_not_marked_again() {
     let two = Two::new().await;
     let wanted = digest(&two.layer);
-    fs::remove_file(two.world.file_of(&wanted).await).expect("removed");
+    two.world.lose(&wanted).await;
     // The first reader has seen the damage, and is about to mark it.
     let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let hook = (Arc::clone(&arrived), Arc::clone(&go));

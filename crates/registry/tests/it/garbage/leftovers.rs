@@ -18,6 +18,15 @@ on_both!(
     a_run_that_skips_orphans_leaves_them_to_another,
 );
 
+on_s3!(
+    an_upload_that_lies_still_is_given_up_after_its_lifetime,
+    orphans_older_than_any_upload_go_and_younger_stay,
+    the_bytes_of_rows_are_never_orphans,
+    bytes_that_could_not_be_deleted_stay_in_the_trash,
+    only_one_run_goes_on_at_a_time,
+    a_run_that_skips_orphans_leaves_them_to_another,
+);
+
 const NAME: &str = "acme/web";
 
 async fn an_upload_that_lies_still_is_given_up_after_its_lifetime() {

@@ -16,6 +16,13 @@ on_both!(
     the_links_of_other_accounts_do_not_end_with_a_deletion,
 );
 
+on_s3!(
+    a_blob_is_stored_once_and_freed_with_its_last_link,
+    a_deleted_repository_drains_with_everything_that_it_had,
+    a_large_repository_drains_in_several_steps,
+    the_links_of_other_accounts_do_not_end_with_a_deletion,
+);
+
 async fn a_blob_is_stored_once_and_freed_with_its_last_link() {
     let world = World::new().await;
     let names = ["acme/a", "acme/b", "other/c"].map(repository);

@@ -20,6 +20,15 @@ on_both!(
     what_is_hidden_by_itself_drains_like_what_was_deleted,
 );
 
+on_s3!(
+    nothing_is_hidden_where_the_operator_does_not_want_it,
+    a_manifest_without_any_root_is_hidden_when_its_time_has_come,
+    each_root_keeps_a_manifest,
+    the_time_counts_from_the_loss_of_the_last_root,
+    a_manifest_that_is_pushed_again_has_its_whole_time_once_more,
+    what_is_hidden_by_itself_drains_like_what_was_deleted,
+);
+
 const NAME: &str = "acme/web";
 const AFTER: Duration = Duration::from_hours(24);
 const MOMENT: Duration = Duration::from_micros(1);

@@ -37,19 +37,11 @@ impl Model {
         }
     }
 
-    /// Whether a tag, but this one, can still be set back to the manifest.
-    pub(crate) fn may_go_back(
-        &self,
-        repository: usize,
-        manifest: usize,
-        but: Option<usize>,
-    ) -> bool {
-        let histories = self.repositories[repository].history.iter().enumerate();
-        let mut others = histories.filter(|(tag, _)| Some(*tag) != but);
-        others.any(|(_, history)| {
-            let mut entries = history.iter();
-            entries.any(|entry| entry.before == Some(manifest) && self.now < entry.at + self.undo)
-        })
+    /// Whether a tag can still be set back to the manifest.
+    pub(crate) fn may_go_back(&self, repository: usize, manifest: usize) -> bool {
+        let histories = self.repositories[repository].history.iter();
+        let mut entries = histories.flatten();
+        entries.any(|entry| entry.before == Some(manifest) && self.now < entry.at + self.undo)
     }
 
     /// What happened to the tag last is undone; `false` if that is impossible.

@@ -173,11 +173,10 @@ impl Model {
         purge: bool,
     ) -> Option<Vec<usize>> {
         let manifest = self.repositories[repository].tags[tag]?;
-        let needed = purge && self.may_go_back(repository, manifest, Some(tag));
         let found = &self.repositories[repository];
         let mut others = found.tags.iter().enumerate();
         let tagged = others.any(|(other, at)| other != tag && *at == Some(manifest));
-        if tagged || needed || found.has_visible_parent(manifest) {
+        if tagged || found.has_visible_parent(manifest) {
             self.set_tag(repository, tag, None, None);
             return Some(Vec::new());
         }
@@ -187,7 +186,7 @@ impl Model {
         for child in &UNIVERSE.manifests[manifest].children {
             let found = &self.repositories[repository];
             let held = found.is_tagged(*child) || found.has_visible_parent(*child);
-            let needed = purge && self.may_go_back(repository, *child, None);
+            let needed = purge && self.may_go_back(repository, *child);
             if found.manifests[*child] == Shown::Visible && !held && !needed {
                 self.hide_by(repository, *child, purge);
                 gone.push(*child);
