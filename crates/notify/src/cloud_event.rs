@@ -1,4 +1,4 @@
-//! Events as CloudEvents 1.0, in the structured JSON form.
+//! Events as `CloudEvents` 1.0, in the structured JSON form.
 
 use landfall_database::outbox::Event;
 use serde_json::{Map, Value, json};

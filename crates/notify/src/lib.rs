@@ -48,7 +48,8 @@ pub struct Settings {
     /// How long the sequencer's lease is good: so long nobody numbers events
     /// after a server has died.
     pub lease: Duration,
-    /// How long a claim on deliveries is good: longer than a request may take.
+    /// How long a claim on deliveries is good without being renewed: so long a
+    /// delivery waits that a dead server had begun.
     pub claim: Duration,
 }
 

@@ -90,9 +90,10 @@ impl Log {
             .read(move |tx| {
                 let head = outbox::head(tx)?;
                 let start = known.max(head.saturating_sub(KEPT as u64));
-                let events = match head > start {
-                    true => outbox::read_after(tx, Part::Everything, start, BATCH)?,
-                    false => Vec::new(),
+                let events = if head > start {
+                    outbox::read_after(tx, Part::Everything, start, BATCH)?
+                } else {
+                    Vec::new()
                 };
                 Ok::<_, landfall_database::Error>((head, events))
             })

@@ -97,9 +97,12 @@ impl Sequencer<'_> {
                 let token = held.token();
                 let numbered = self
                     .database
-                    .write(move |tx| match lease::lease_is_held(tx, LEASE, token)? {
-                        true => outbox::number(tx, BATCH).map(Some),
-                        false => Ok(None),
+                    .write(move |tx| {
+                        if lease::lease_is_held(tx, LEASE, token)? {
+                            outbox::number(tx, BATCH).map(Some)
+                        } else {
+                            Ok(None)
+                        }
                     })
                     .await?;
                 if numbered.is_none() {

@@ -53,10 +53,18 @@ async fn measure(notify: &Notify) -> landfall_database::Result<()> {
         })
         .await?;
     let age = since.map_or(Duration::ZERO, |since| notify.clock.now().since(since));
-    metrics::gauge!(WAITING).set(waiting as f64);
-    metrics::gauge!(PENDING).set(pending as f64);
+    metrics::gauge!(WAITING).set(count(waiting));
+    metrics::gauge!(PENDING).set(count(pending));
     metrics::gauge!(AGE).set(age.as_secs_f64());
     Ok(())
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a gauge of 2^53 rows is far away"
+)]
+fn count(rows: u64) -> f64 {
+    rows as f64
 }
 
 impl Notify {

@@ -53,7 +53,7 @@ impl Cidr {
 
 /// Ranges of IPv4 that are not the public Internet.
 const RESERVED_V4: [(Ipv4Addr, u32); 18] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8),
+    (Ipv4Addr::UNSPECIFIED, 8),
     (Ipv4Addr::new(10, 0, 0, 0), 8),
     // Between a provider and its customers; clouds keep services here too.
     (Ipv4Addr::new(100, 64, 0, 0), 10),
@@ -121,15 +121,14 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 
 /// The IPv4 address that an IPv6 address stands for.
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, high, low] = address.segments();
     let of = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
-    match [a, b, c, d, e, f] {
-        // Mapped (RFC 4291), and translated (RFC 2765).
-        [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] => of(high, low),
-        // NAT64 (RFC 6052).
-        [0x64, 0xff9b, 0, 0, 0, 0] => of(high, low),
-        // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => of(high, low),
+    match address.segments() {
+        // Mapped (RFC 4291), translated (RFC 2765), NAT64 (RFC 6052), and 6to4
+        // (RFC 3056), which carries it in front.
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => of(high, low),
         _ => None,
     }
 }

@@ -9,8 +9,9 @@
 //!   whoever holds the claim. A delivery that fails holds back its line and no
 //!   other, until it was made or given up.
 //! - **Not twice at the same time.** A claim is a token in the row of the line,
-//!   good for longer than a try may take; what a try has led to is noted only
-//!   under the token that it was begun with.
+//!   good for some seconds and renewed while a try goes on; a try whose claim is
+//!   lost is cut off, and what it has led to is noted only under the token that
+//!   it was begun with.
 //! - **Bounded.** So many tries at once in all, so many for one webhook, each
 //!   for so long ([`Egress`](crate::egress::Egress)).
 

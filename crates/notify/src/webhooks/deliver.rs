@@ -83,7 +83,11 @@ impl Notify {
         }
         let body = cloud_event::render(event, &self.settings.source);
         let id = event.id.to_string();
-        let (attempt, retry_after) = self.try_now(&work.webhook, &id, body).await?;
+        let tried = self.try_now(&work.webhook, &id, body);
+        let Some(tried) = self.while_held(claim, tried).await? else {
+            return Ok(false);
+        };
+        let (attempt, retry_after) = tried?;
         let outcome = self.judge(&work, &attempt, retry_after);
         metrics::counter!(DELIVERIES, "outcome" => outcome.label()).increment(1);
         if let Some(error) = &attempt.error {
@@ -105,6 +109,31 @@ impl Notify {
             conclude(tx, &claim, &work, &attempt, &outcome, now)
         });
         Ok(concluded.await?)
+    }
+
+    /// Does something under the claim, which is kept meanwhile; `None` if it was
+    /// lost, and what was to be done was cut off. Claims are short, so that what
+    /// a dead server had begun is soon made by another.
+    async fn while_held<T>(
+        &self,
+        claim: &Claim,
+        work: impl Future<Output = T>,
+    ) -> Result<Option<T>> {
+        let lease = self.settings.claim;
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                () = tokio::time::sleep(lease / 3) => {}
+            }
+            let claim = claim.clone();
+            let held = self
+                .database
+                .write(move |tx| lines::line_hold(tx, &claim, lease));
+            if !held.await? {
+                return Ok(None);
+            }
+        }
     }
 
     async fn work_of(&self, claim: &Claim) -> Result<Option<Work>> {

@@ -158,10 +158,10 @@ impl Notify {
             .database
             .write(move |tx| webhooks::webhook_rotate(tx, id, &sealed, now + overlap, now))
             .await?;
-        match rotated {
-            true => Ok((self.webhook_show(id).await?, secret)),
-            false => Err(Error::WebhookUnknown(id)),
+        if !rotated {
+            return Err(Error::WebhookUnknown(id));
         }
+        Ok((self.webhook_show(id).await?, secret))
     }
 
     /// Deletes a webhook with its deliveries.
@@ -170,10 +170,7 @@ impl Notify {
             .database
             .write(move |tx| webhooks::webhook_delete(tx, id))
             .await?;
-        match deleted {
-            true => Ok(()),
-            false => Err(Error::WebhookUnknown(id)),
-        }
+        deleted.then_some(()).ok_or(Error::WebhookUnknown(id))
     }
 
     /// Sends an event of the kind `webhook.test` at once, enabled or not, and
@@ -266,10 +263,10 @@ impl Notify {
 
 fn check_patterns(plan: &WebhookPlan) -> Result<()> {
     let most = plan.kinds.len().max(plan.repositories.len());
-    match most > MOST_PATTERNS {
-        true => Err(Error::TooManyPatterns(most)),
-        false => Ok(()),
+    if most > MOST_PATTERNS {
+        return Err(Error::TooManyPatterns(most));
     }
+    Ok(())
 }
 
 fn changed(webhook: &Webhook, change: &WebhookChange) -> WebhookPlan {

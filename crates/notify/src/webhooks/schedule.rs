@@ -53,8 +53,8 @@ fn pause(delivery: DeliveryId, tries: u64) -> Duration {
     let mut hasher = DefaultHasher::new();
     (delivery.as_bytes(), tries).hash(&mut hasher);
     // From four to six fifths.
-    let stretch = 800 + hasher.finish() % 401;
-    pause.mul_f64(stretch as f64 / 1000.0)
+    let thousandths = 800 + (hasher.finish() % 401) as u32;
+    pause * thousandths / 1000
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ async fn write(
     for _ in 0..TRANSACTIONS {
         let subject = format!("acme/{}", dice.roll(SUBJECTS));
         let events = 1 + dice.roll(3);
-        let is_undone = dice.roll(5) == 0;
+        let gives_up = dice.roll(5) == 0;
         let lingers = Duration::from_millis(dice.roll(8));
         let written = database.write(move |tx| {
             for _ in 0..events {
@@ -73,17 +73,13 @@ async fn write(
             }
             // Whoever else has begun meanwhile may commit before this does.
             std::thread::sleep(lingers);
-            if is_undone {
-                Err(Error::Unique)
-            } else {
-                Ok(())
-            }
+            if gives_up { Err(Error::Unique) } else { Ok(()) }
         });
         match written.await {
             Ok(()) => {
                 committed.fetch_add(events, Ordering::SeqCst);
             }
-            Err(Error::Unique) if is_undone => {}
+            Err(Error::Unique) if gives_up => {}
             Err(error) => panic!("a write failed: {error}"),
         }
     }
@@ -110,18 +106,20 @@ impl Seen {
 
 /// Reads the table as a consumer with a cursor of its own does.
 async fn consume(database: Database, done: Arc<AtomicBool>) -> Seen {
-    let mut seen = Seen::default();
+    let mut reader = Seen::default();
     loop {
         let is_last = done.load(Ordering::SeqCst);
-        let after = seen.position;
+        let after = reader.position;
         let events = database
             .read(move |tx| outbox::read_after(tx, Part::Everything, after, 7))
             .await
             .expect("events");
         if events.is_empty() && is_last {
-            return seen;
+            return reader;
         }
-        events.iter().for_each(|event| seen.take(event));
+        for event in &events {
+            reader.take(event);
+        }
         tokio::task::yield_now().await;
     }
 }
@@ -175,11 +173,13 @@ async fn round(kind: Kind, seed: u64) {
     let observer = world.start();
     let mut tail = observer.tail(Some(0)).await.expect("a tail");
     let following = tokio::spawn(async move {
-        let mut seen = Seen::default();
+        let mut reader = Seen::default();
         while let Some(events) = tail.next().await.expect("events") {
-            events.iter().for_each(|event| seen.take(event));
+            for event in &events {
+                reader.take(event);
+            }
         }
-        seen
+        reader
     });
     let consumers: Vec<_> = (0..2)
         .map(|_| tokio::spawn(consume(world.database.clone(), Arc::clone(&done))))
@@ -210,15 +210,15 @@ async fn round(kind: Kind, seed: u64) {
     assert_eq!(head, committed, "seed {seed}");
     let mut expected = BTreeMap::new();
     for consumer in consumers {
-        let seen = consumer.await.expect("a consumer");
-        assert_eq!(seen.position, committed, "a consumer, seed {seed}");
-        expected.extend(seen.numbers);
+        let reader = consumer.await.expect("a consumer");
+        assert_eq!(reader.position, committed, "a consumer, seed {seed}");
+        expected.extend(reader.numbers);
     }
     observer.stop().await;
-    let seen = following.await.expect("a tail");
+    let reader = following.await.expect("a tail");
     // The tail may have been stopped before the last events; what it saw was
     // right.
-    assert!(seen.position <= committed);
+    assert!(reader.position <= committed);
     assert_eq!(expected.values().sum::<u64>(), committed);
 }
 
@@ -262,11 +262,11 @@ async fn a_server_that_stops_hands_over_at_once(kind: Kind) {
     assert!(stopped.elapsed() < Duration::from_secs(5));
 }
 
-async fn an_event_that_is_undone_is_never_seen(kind: Kind) {
+async fn an_event_that_gives_up_is_never_seen(kind: Kind) {
     let world = World::on(kind).await;
     let server = world.start();
     let (account, now) = (world.account, world.clock.now());
-    let undone: Result<(), Error> = world
+    let refused: Result<(), Error> = world
         .database
         .write(move |tx| {
             let event = NewEvent {
@@ -281,7 +281,7 @@ async fn an_event_that_is_undone_is_never_seen(kind: Kind) {
             Err(Error::Unique)
         })
         .await;
-    assert!(undone.is_err());
+    assert!(refused.is_err());
     world.tell("tag.deleted", "acme/web", "{}").await;
     let page = server.event_page(landfall_notify::EventFilter::default(), 0, 10);
     let page = page.await.expect("a page");
@@ -296,5 +296,5 @@ async fn an_event_that_is_undone_is_never_seen(kind: Kind) {
 on_both!(
     a_dead_sequencer_is_replaced_when_its_lease_has_ended,
     a_server_that_stops_hands_over_at_once,
-    an_event_that_is_undone_is_never_seen,
+    an_event_that_gives_up_is_never_seen,
 );

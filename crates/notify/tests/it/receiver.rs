@@ -28,7 +28,7 @@ impl Received {
         self.headers[name].to_str().expect("text")
     }
 
-    /// The CloudEvent.
+    /// The `CloudEvent`.
     pub(crate) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
@@ -158,11 +158,12 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         .entry(id)
         .and_modify(|(now, _)| *now -= 1);
     let status = StatusCode::from_u16(reply.status).expect("a status");
-    let body = match reply.is_endless {
-        true => Body::from_stream(stream::repeat_with(|| {
+    let body = if reply.is_endless {
+        Body::from_stream(stream::repeat_with(|| {
             Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b'x'; 1024]))
-        })),
-        false => Body::from("ok"),
+        }))
+    } else {
+        Body::from("ok")
     };
     let mut response = (status, body).into_response();
     for (name, value) in reply.headers {

@@ -41,7 +41,7 @@ async fn servers_share_the_work_and_send_nothing_twice(kind: Kind) {
 async fn what_a_server_had_begun_when_it_died_is_made_by_another(kind: Kind) {
     let mut world = World::on(kind).await;
     world.settings.claim = Duration::from_secs(2);
-    let receiver = Receiver::start(|_| Reply::status(200).after(Duration::from_secs(60))).await;
+    let receiver = Receiver::start(|_| Reply::status(200).after(Duration::from_mins(1))).await;
     let first = world.start();
     let (webhook, _) = subscribe(&first, &world, to(&receiver.url)).await;
     for number in 0..3 {
