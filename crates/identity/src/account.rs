@@ -8,20 +8,14 @@ use crate::{Error, Identity, store};
 impl Identity {
     /// The account of that name, if there is one.
     pub async fn account_find(&self, name: &str) -> Result<Option<AccountId>, Error> {
-        let name = name.to_owned();
-        let found = self.database.read(move |tx| store::account_find(tx, &name));
-        Ok(found.await?)
+        Ok(store::account_look_up(&self.database, name).await?)
     }
 
     /// The account that a repository of this name belongs to, made if it is
     /// not there. The caller has been asked whether it may push.
     pub async fn account_ensure(&self, repository: &RepositoryName) -> Result<AccountId, Error> {
         let name = repository.account().to_string();
-        let wanted = name.clone();
-        let found = self
-            .database
-            .read(move |tx| store::account_find(tx, &wanted))
-            .await?;
+        let found = store::account_look_up(&self.database, &name).await?;
         if let Some(account) = found {
             return Ok(account);
         }

@@ -29,7 +29,7 @@ const EARLIER_FILE: &str = "token-signing.pk8";
 /// The fingerprint of the master key that this database's secrets are sealed
 /// under; `None` before the first start.
 pub async fn master_key_known(database: &Database) -> Result<Option<String>, Error> {
-    Ok(database.read(|tx| store::keys::master_key_find(tx)).await?)
+    Ok(database.read(store::keys::master_key_find).await?)
 }
 
 /// Makes this the master key of the database, if it has none yet.
@@ -53,7 +53,7 @@ pub async fn master_key_claim(
 /// Forgets the master key and what is sealed under it here: the next start has
 /// a new key for tokens.
 pub async fn master_key_forget(database: &Database) -> Result<(), Error> {
-    Ok(database.write(|tx| store::keys::master_key_forget(tx)).await?)
+    Ok(database.write(store::keys::master_key_forget).await?)
 }
 
 /// The key that signs tokens, as PKCS #8. `earlier` is the folder where an
@@ -65,7 +65,7 @@ pub(crate) async fn token_key_ensure(
     now: Timestamp,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let opened = |sealed: Vec<u8>| master.open(PURPOSE, &sealed).map_err(Error::Sealed);
-    let known = database.read(|tx| store::keys::token_key_find(tx)).await?;
+    let known = database.read(store::keys::token_key_find).await?;
     if let Some(sealed) = known {
         return opened(sealed);
     }

@@ -161,10 +161,7 @@ impl Identity {
             let Ok(id) = claims.sub.parse::<PrincipalId>() else {
                 return Err(gone);
             };
-            let found = self
-                .database
-                .read(move |tx| store::principal_find(tx, id))
-                .await?;
+            let found = store::principal_look_up(&self.database, id).await?;
             Some(found.ok_or(gone)?)
         };
         Ok(Caller {

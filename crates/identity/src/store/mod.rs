@@ -2,7 +2,7 @@
 
 use landfall_clock::Timestamp;
 use landfall_database::{
-    Migration, MigrationSet, ReadTransaction, Result, WriteTransaction, params,
+    Database, Migration, MigrationSet, ReadTransaction, Result, WriteTransaction, params,
 };
 use landfall_ids::{AccountId, PrincipalId};
 
@@ -50,12 +50,18 @@ create table token_key(
   sealed BYTEA not null,
   created BIGINT not null);";
 
+const ACCOUNT: &str = "select id from account where name = ?1";
+
 pub(crate) fn account_find(tx: &ReadTransaction<'_>, name: &str) -> Result<Option<AccountId>> {
-    tx.first(
-        "select id from account where name = ?1",
-        params![name],
-        |row| row.get(0),
-    )
+    tx.first(ACCOUNT, params![name], |row| row.get(0))
+}
+
+/// As [`account_find`], by itself: what each push looks up.
+pub(crate) fn account_look_up(
+    database: &Database,
+    name: &str,
+) -> impl Future<Output = Result<Option<AccountId>>> + use<> {
+    database.row(ACCOUNT, params![name], |row| row.get(0))
 }
 
 pub(crate) fn account_insert(
@@ -83,11 +89,12 @@ pub(crate) fn administrator_find(
     )
 }
 
-pub(crate) fn principal_find(
-    tx: &ReadTransaction<'_>,
+/// What each request with a token looks up.
+pub(crate) fn principal_look_up(
+    database: &Database,
     id: PrincipalId,
-) -> Result<Option<Principal>> {
-    tx.first(
+) -> impl Future<Output = Result<Option<Principal>>> + use<> {
+    database.row(
         "select id, account, name, administrator from principal where id = ?1",
         params![id],
         |row| principal(row, row.get(3)?),

@@ -11,6 +11,14 @@ use landfall_identity::{
     Settings,
 };
 use landfall_ids::StoreId;
+use landfall_seal::MasterKey;
+
+mod keys;
+
+/// A master key that differs for each number.
+fn master(number: u8) -> MasterKey {
+    MasterKey::parse(&format!("{number:02x}").repeat(32), "a test").expect("a key")
+}
 
 struct World {
     directory: tempfile::TempDir,
@@ -34,11 +42,11 @@ impl World {
         }
     }
 
-    fn identity(&self, anonymous_pull: bool) -> Identity {
-        self.identity_of(self.store, anonymous_pull)
+    async fn identity(&self, anonymous_pull: bool) -> Identity {
+        self.identity_of(self.store, anonymous_pull).await
     }
 
-    fn identity_of(&self, store: StoreId, anonymous_pull: bool) -> Identity {
+    async fn identity_of(&self, store: StoreId, anonymous_pull: bool) -> Identity {
         let settings = Settings {
             anonymous_pull,
             token_lifetime: Duration::from_mins(5),
@@ -47,10 +55,12 @@ impl World {
         Identity::open(
             self.database.clone(),
             self.clock.clone(),
+            &master(1),
             &keys,
             store,
             settings,
         )
+        .await
         .expect("identity")
     }
 }
@@ -76,7 +86,7 @@ fn scopes(texts: &[&str]) -> Vec<landfall_identity::Scope> {
 #[tokio::test]
 async fn the_first_start_makes_an_administrator_once_and_tells_the_password_once() {
     let world = World::new().await;
-    let identity = world.identity(false);
+    let identity = world.identity(false).await;
     let made = identity.first_start(None).await.expect("first start");
     let FirstStart::MadeWithPassword(password) = made else {
         panic!("{made:?}")
@@ -96,7 +106,7 @@ async fn the_first_start_makes_an_administrator_once_and_tells_the_password_once
 #[tokio::test]
 async fn a_password_given_at_a_later_start_replaces_the_old_one() {
     let world = World::new().await;
-    let identity = world.identity(false);
+    let identity = world.identity(false).await;
     administrator(&identity).await;
     let set = identity
         .first_start(Some(Secret::new("new")))
@@ -119,7 +129,7 @@ async fn a_password_given_at_a_later_start_replaces_the_old_one() {
 #[tokio::test]
 async fn wrong_passwords_and_unknown_names_are_refused_alike() {
     let world = World::new().await;
-    let identity = world.identity(false);
+    let identity = world.identity(false).await;
     administrator(&identity).await;
     for (name, password) in [("admin", "wrong"), ("admin", ""), ("nobody", "right")] {
         let refused = identity
@@ -138,7 +148,7 @@ async fn the_administrator_may_everything_and_anonymous_only_what_the_setting_sa
     let name = "acme/web".parse().expect("name");
     let repository = Resource::Repository(&name);
     for anonymous_pull in [false, true] {
-        let identity = world.identity(anonymous_pull);
+        let identity = world.identity(anonymous_pull).await;
         let admin = administrator(&identity).await;
         for action in [Action::Pull, Action::Push, Action::Delete] {
             assert_eq!(identity.authorize(&admin, action, repository), Ok(()));
@@ -165,7 +175,7 @@ async fn the_administrator_may_everything_and_anonymous_only_what_the_setting_sa
 #[tokio::test]
 async fn a_token_reaches_as_far_as_its_scopes_and_no_further_than_its_caller() {
     let world = World::new().await;
-    let identity = world.identity(true);
+    let identity = world.identity(true).await;
     let admin = administrator(&identity).await;
     let asked = scopes(&[
         "repository:acme/web:pull,push",
@@ -213,7 +223,7 @@ async fn a_token_reaches_as_far_as_its_scopes_and_no_further_than_its_caller() {
 #[tokio::test]
 async fn a_token_ends_and_survives_a_restart_until_then() {
     let world = World::new().await;
-    let identity = world.identity(false);
+    let identity = world.identity(false).await;
     let admin = administrator(&identity).await;
     let token = identity
         .token_issue(&admin, Vec::new())
@@ -221,6 +231,7 @@ async fn a_token_ends_and_survives_a_restart_until_then() {
         .token;
     world
         .identity(false)
+        .await
         .caller_by_token(token.reveal())
         .await
         .expect("after a restart");
@@ -242,13 +253,13 @@ async fn a_token_ends_and_survives_a_restart_until_then() {
 #[tokio::test]
 async fn tokens_of_another_store_and_forged_ones_are_refused() {
     let world = World::new().await;
-    let identity = world.identity(false);
+    let identity = world.identity(false).await;
     let admin = administrator(&identity).await;
     let token = identity
         .token_issue(&admin, Vec::new())
         .expect("token")
         .token;
-    let elsewhere = world.identity_of(StoreId::new_at(2), false);
+    let elsewhere = world.identity_of(StoreId::new_at(2), false).await;
     assert!(
         elsewhere.caller_by_token(token.reveal()).await.is_err(),
         "another store's"
@@ -279,7 +290,7 @@ async fn tokens_of_another_store_and_forged_ones_are_refused() {
 #[tokio::test]
 async fn what_is_repeated_in_a_scope_or_unknown_is_not_in_the_token() {
     let world = World::new().await;
-    let identity = world.identity(true);
+    let identity = world.identity(true).await;
     let asked = scopes(&[
         &format!("repository:acme/web:{}", "pull,".repeat(200)),
         "registry:catalog:*,anything",
@@ -298,7 +309,7 @@ async fn what_is_repeated_in_a_scope_or_unknown_is_not_in_the_token() {
 #[tokio::test]
 async fn a_password_that_could_never_log_in_is_refused_at_once() {
     let world = World::new().await;
-    let identity = world.identity(false);
+    let identity = world.identity(false).await;
     let long = Secret::new("x".repeat(1025));
     assert!(matches!(
         identity.first_start(Some(long)).await,
