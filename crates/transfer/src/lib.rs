@@ -14,7 +14,7 @@ mod registry;
 pub use content::{Destination, Named, Opener, Source, Stored, Wanted};
 pub use copy::{
     Counted, Event, ImageReport, Item, Outcome, Plan, Report, Request, Selection, Tally,
-    UnknownPlatform, Watch, WantedPlatform, plan,
+    UnknownPlatform, WantedPlatform, Watch, plan,
 };
 pub use document::Document;
 pub use error::Error;

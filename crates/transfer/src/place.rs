@@ -14,7 +14,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use landfall_oci::{Digest, ImageReference, RepositoryName, Tag};
+use landfall_oci::{Digest, ImageReference, InvalidName, RepositoryName, Tag};
 
 use crate::{InvalidPattern, Pattern, Wanted, error::shorten};
 
@@ -142,8 +142,7 @@ impl FromStr for Repository {
         // A name of ours needs an account, that of other registries does not;
         // each component follows the same grammar.
         match text.parse::<RepositoryName>() {
-            Ok(_) => Ok(Self(text.to_owned())),
-            Err(landfall_oci::InvalidName::MissingAccount { .. }) => Ok(Self(text.to_owned())),
+            Ok(_) | Err(InvalidName::MissingAccount { .. }) => Ok(Self(text.to_owned())),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -250,7 +249,9 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
         if let Some(rest) = text.strip_prefix("docker://") {
             let (first, name) = rest.split_once('/').unwrap_or((rest, ""));
-            if !looks_like_host(first) {
+            // Without a slash, a colon stands before a tag.
+            let is_tagged = !rest.contains('/') && !looks_like_host(name_of(first));
+            if is_tagged || !looks_like_host(first) {
                 return Ok(Self::Registry(registry(text, Some(HUB), rest)?));
             }
             if !rest.contains('/') {
@@ -286,6 +287,11 @@ impl FromStr for Place {
             _ => bare(text),
         }
     }
+}
+
+/// What stands before a colon.
+fn name_of(text: &str) -> &str {
+    text.split(':').next().unwrap_or(text)
 }
 
 /// A name without a form: a repository at home.

@@ -19,12 +19,16 @@ use crate::{
     content::{ByteStream, Origin},
 };
 
+/// A blob that is begun, and done when the cell is filled.
+type Flight = Arc<OnceCell<()>>;
+
 /// The blobs of all images of a copy.
 pub(super) struct Blobs {
     /// How many may be on their way.
+    pub(super) jobs: usize,
     slots: Semaphore,
     /// The blobs that were begun, by their destination. Held for look-ups.
-    flights: Mutex<HashMap<(usize, Digest), Arc<OnceCell<()>>>>,
+    flights: Mutex<HashMap<(usize, Digest), Flight>>,
     /// A repository of the destination that has the blob. Held for look-ups.
     placed: Mutex<HashMap<Digest, Origin>>,
     pub(super) watch: Arc<dyn Watch>,
@@ -41,6 +45,7 @@ pub(super) struct Done {
 impl Blobs {
     pub(super) fn new(jobs: usize, watch: Arc<dyn Watch>, limits: Limits) -> Self {
         Self {
+            jobs: jobs.max(1),
             slots: Semaphore::new(jobs.max(1)),
             flights: Mutex::default(),
             placed: Mutex::default(),

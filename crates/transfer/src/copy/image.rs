@@ -2,10 +2,13 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream};
+use futures_util::{StreamExt, future::BoxFuture, stream};
 use landfall_oci::{Descriptor, Digest, Manifest};
 
 use super::{Event, Outcome, Tally, WantedPlatform, blob::Blobs};
@@ -28,6 +31,12 @@ pub(super) struct ImageCopy<'a> {
     pub(super) destination: &'a Arc<dyn Destination>,
     pub(super) limits: &'a Limits,
     progress: Mutex<Progress>,
+    has_failed: AtomicBool,
+}
+
+/// The first error, if there is one.
+fn all_of(done: Vec<Result<(), Error>>) -> Result<(), Error> {
+    done.into_iter().collect()
 }
 
 /// What was done so far. Held for single changes.
@@ -61,6 +70,7 @@ impl<'a> ImageCopy<'a> {
             destination,
             limits,
             progress: Mutex::default(),
+            has_failed: AtomicBool::new(false),
         }
     }
 
@@ -104,12 +114,12 @@ impl<'a> ImageCopy<'a> {
 
     /// Copies what a manifest leads to, and the manifest. Tells whether the
     /// manifest was there.
-    fn tree<'b>(
-        &'b self,
+    fn tree(
+        &self,
         document: Document,
         depth: usize,
         store: Store,
-    ) -> BoxFuture<'b, Result<bool, Error>> {
+    ) -> BoxFuture<'_, Result<bool, Error>> {
         Box::pin(async move {
             self.enter(&document, depth)?;
             let held = self.destination.holds_image(&document).await?;
@@ -117,11 +127,10 @@ impl<'a> ImageCopy<'a> {
             // The manifests below are looked at even if this one is there:
             // whoever made an index need not have copied all of it.
             let below = stream::iter(manifest.required_manifests().cloned().collect::<Vec<_>>());
-            below
-                .map(|entry| self.branch(entry, depth + 1))
-                .buffer_unordered(WIDTH)
-                .try_collect::<Vec<()>>()
-                .await?;
+            let below = below
+                .map(|entry| self.unless_failed(self.branch(entry, depth + 1)))
+                .buffer_unordered(WIDTH);
+            all_of(below.collect().await)?;
             self.content(manifest, held).await?;
             if store == Store::Plain {
                 let is_new = !held && self.destination.store_manifest(&document).await?;
@@ -199,13 +208,26 @@ impl<'a> ImageCopy<'a> {
             }
             return Ok(());
         }
-        let width = blobs.len().max(1);
-        stream::iter(blobs)
-            .map(|blob| self.blob(blob))
-            .buffer_unordered(width)
-            .try_collect::<Vec<()>>()
-            .await
-            .map(|_| ())
+        let copied = stream::iter(blobs)
+            .map(|blob| self.unless_failed(self.blob(blob)))
+            .buffer_unordered(self.blobs.jobs);
+        all_of(copied.collect().await)
+    }
+
+    /// Begins nothing new once something has failed; what is under way comes
+    /// to its end, so that less is left to do for the next attempt.
+    async fn unless_failed(
+        &self,
+        work: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        if self.has_failed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let done = work.await;
+        if done.is_err() {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        done
     }
 
     async fn blob(&self, blob: Descriptor) -> Result<(), Error> {

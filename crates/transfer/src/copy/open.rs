@@ -188,9 +188,9 @@ impl Destinations {
         if let Some(known) = open.get(key) {
             return Ok(Arc::clone(known));
         }
-        let made = make()?;
-        open.insert(key.to_owned(), Arc::clone(&made));
-        Ok(made)
+        let opened = make()?;
+        open.insert(key.to_owned(), Arc::clone(&opened));
+        Ok(opened)
     }
 }
 

@@ -212,16 +212,16 @@ async fn repositories(
             .parse::<Pattern>()
             .map_err(|error| Error::Refused(error.to_string()))?,
     };
-    let all = match &selection.repositories {
-        Some(lines) => lines.iter().map(|line| listed(line)).collect::<Result<_, _>>()?,
-        None => {
-            let all = registry::catalog(registry).await?;
-            let whole = |repository| Listed {
-                repository,
-                tag: None,
-            };
-            all.into_iter().map(whole).collect::<Vec<_>>()
-        }
+    let all = if let Some(lines) = &selection.repositories {
+        let lines = lines.iter().map(|line| listed(line));
+        lines.collect::<Result<Vec<_>, _>>()?
+    } else {
+        let whole = |repository| Listed {
+            repository,
+            tag: None,
+        };
+        let all = registry::catalog(registry).await?;
+        all.into_iter().map(whole).collect()
     };
     let kept: Vec<Listed> = all
         .into_iter()

@@ -34,13 +34,11 @@ impl FromStr for WantedPlatform {
             !part.is_empty() && part.len() <= 64 && part.bytes().all(is_letter)
         };
         match parts[..] {
-            [os, architecture] | [os, architecture, _] if parts.iter().all(|part| is_word(part)) => {
-                Ok(Self {
-                    os: os.to_owned(),
-                    architecture: architecture.to_owned(),
-                    variant: parts.get(2).map(|variant| (*variant).to_owned()),
-                })
-            }
+            [os, architecture] | [os, architecture, _] if parts.iter().all(is_word) => Ok(Self {
+                os: os.to_owned(),
+                architecture: architecture.to_owned(),
+                variant: parts.get(2).map(|variant| (*variant).to_owned()),
+            }),
             _ => Err(UnknownPlatform {
                 given: crate::error::shorten(text),
             }),
@@ -101,7 +99,9 @@ impl WantedPlatform {
             return Ok(document);
         }
         let mut seen = Vec::new();
-        let chosen = self.search(source, &document, limits.depth, &mut seen).await?;
+        let chosen = self
+            .search(source, &document, limits.depth, &mut seen)
+            .await?;
         let Some(chosen) = chosen else {
             seen.sort();
             seen.dedup();

@@ -33,7 +33,9 @@ impl Plan {
         }
         drop(copied);
         self.finish(&mut ended).await;
-        report.images.extend(ended.into_iter().map(|(_, image)| image));
+        report
+            .images
+            .extend(ended.into_iter().map(|(_, image)| image));
         report
     }
 

@@ -95,9 +95,8 @@ impl DockerReader {
                 )));
             }
             let list = index.read(LIST, limits.index)?;
-            let listed: Vec<Listed> = serde_json::from_slice(&list).map_err(|error| {
-                Error::Refused(format!("{place}, `{LIST}`: {error}"))
-            })?;
+            let listed: Vec<Listed> = serde_json::from_slice(&list)
+                .map_err(|error| Error::Refused(format!("{place}, `{LIST}`: {error}")))?;
             let mut reader = Self {
                 place,
                 index,
@@ -131,7 +130,9 @@ impl DockerReader {
             ..Manifest::index(Vec::new())
         };
         for (name, diff_id) in layers.into_iter().zip(diff_ids) {
-            manifest.layers.push(self.layer(path, name, diff_id, limits)?);
+            manifest
+                .layers
+                .push(self.layer(path, name, diff_id, limits)?);
         }
         let digest = Digest::of(Algorithm::Sha256, &config);
         let size = config.len() as u64;
@@ -158,8 +159,14 @@ impl DockerReader {
         let compression = Compression::of(&head);
         let (media_type, digest) = match compression {
             Compression::Plain => (MediaType::OCI_LAYER, diff_id),
-            Compression::Gzip => (MediaType::OCI_LAYER_GZIP, self.check(path, &name, diff_id, compression, limits)?),
-            Compression::Zstd => (MediaType::OCI_LAYER_ZSTD, self.check(path, &name, diff_id, compression, limits)?),
+            Compression::Gzip => (
+                MediaType::OCI_LAYER_GZIP,
+                self.check(path, &name, diff_id, compression, limits)?,
+            ),
+            Compression::Zstd => (
+                MediaType::OCI_LAYER_ZSTD,
+                self.check(path, &name, diff_id, compression, limits)?,
+            ),
         };
         self.content.insert(digest, Content::File(name));
         Ok(Descriptor::new(media_type, digest, size))
@@ -178,8 +185,8 @@ impl DockerReader {
         let (_, size) = self.index.find(name)?;
         let failed = || unpack::failed(path);
         let packed = hash(Algorithm::Sha256, &mut self.index.reader(name)?).map_err(failed())?;
-        let mut reader = unpack::unpack(compression, self.index.reader(name)?, size, limits)
-            .map_err(failed())?;
+        let mut reader =
+            unpack::unpack(compression, self.index.reader(name)?, size, limits).map_err(failed())?;
         let found = hash(diff_id.algorithm(), &mut reader).map_err(failed())?;
         if found == diff_id {
             return Ok(packed);
@@ -202,7 +209,10 @@ impl DockerReader {
             .collect();
         let names = names.join(", ");
         let missing = |what: &str| {
-            Error::Missing(format!("{} has no image `{what}`: it has {names}", self.place))
+            Error::Missing(format!(
+                "{} has no image `{what}`: it has {names}",
+                self.place
+            ))
         };
         match wanted {
             Wanted::Only => match &self.images[..] {
@@ -222,7 +232,10 @@ impl DockerReader {
                 let has = |image: &&Image, fits: &dyn Fn(&str) -> bool| {
                     image.tags.iter().any(|tag| fits(tag))
                 };
-                let exact = self.images.iter().find(|image| has(image, &|tag| tag == name));
+                let exact = self
+                    .images
+                    .iter()
+                    .find(|image| has(image, &|tag| tag == name));
                 let suffix = if name.contains(':') {
                     format!("/{name}")
                 } else {

@@ -51,8 +51,7 @@ impl DockerWriter {
         let path = self.staging.folder.join("archive.tar");
         let failed = || Error::file(&path, "can't be written");
         let config = config_of(document)?;
-        let bytes =
-            files::read(&self.staging.spool.path(&config.digest), self.limits.config)?;
+        let bytes = files::read(&self.staging.spool.path(&config.digest), self.limits.config)?;
         let place = format!("the image `{}`", document.digest);
         let diff_ids = Configuration::read(&place, &bytes)?.rootfs.diff_ids;
         let layers = &document.manifest.layers;

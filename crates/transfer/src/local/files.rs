@@ -172,6 +172,25 @@ pub(super) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> Result<(),
     sync_folder(folder)
 }
 
+/// As [`write_whole`], where nothing of this name is there; what is there
+/// stays.
+pub(super) fn write_once(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let path = folder.join(name);
+    let temporary = folder.join(format!(".{name}.{:016x}", rand::random::<u64>()));
+    let written = File::create_new(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::hard_link(&temporary, &path)
+    });
+    let _ = fs::remove_file(&temporary);
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::file(&path, "can't be written")(error))
+        }
+        _ => sync_folder(folder),
+    }
+}
+
 /// Runs what would stop the other tasks of this thread elsewhere.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,

@@ -62,7 +62,11 @@ pub(super) fn choose<'a>(
     let names: Vec<&str> = entries.iter().filter_map(name_of).collect();
     let listed = || {
         let more = if names.len() > SHOWN { ", ..." } else { "" };
-        let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+        let shown: Vec<String> = names
+            .iter()
+            .take(SHOWN)
+            .map(|name| format!("`{name}`"))
+            .collect();
         if shown.is_empty() {
             "its images have no names".to_owned()
         } else {
@@ -87,8 +91,8 @@ pub(super) fn choose<'a>(
             })
         }
         Wanted::Only => {
-            let mut named = entries.iter().filter(|entry| name_of(entry).is_some());
-            match (entries, named.next(), named.next()) {
+            let mut candidates = entries.iter().filter(|entry| name_of(entry).is_some());
+            match (entries, candidates.next(), candidates.next()) {
                 ([], _, _) => Err(Error::Missing(format!("{place} has no image"))),
                 ([only], _, _) | (_, Some(only), None) => Ok(only),
                 _ => Err(Error::Refused(format!(
@@ -131,7 +135,10 @@ impl Editor {
     }
 
     fn list(&mut self) -> &mut Vec<Value> {
-        let list = self.document.entry("manifests").or_insert_with(|| json!([]));
+        let list = self
+            .document
+            .entry("manifests")
+            .or_insert_with(|| json!([]));
         if !list.is_array() {
             *list = json!([]);
         }

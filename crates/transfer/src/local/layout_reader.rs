@@ -11,9 +11,7 @@ use super::{
     shelf::{Shelf, blob_name},
     tar_index::TarIndex,
 };
-use crate::{
-    Document, Error, Limits, Source, Wanted, content::ByteStream, registry::fallback_tag,
-};
+use crate::{Document, Error, Limits, Source, Wanted, content::ByteStream, registry::fallback_tag};
 
 /// A layout. Its index is read once.
 pub(crate) struct LayoutReader {
@@ -65,17 +63,17 @@ impl LayoutReader {
 
     /// The manifest under a digest, as the blob says it.
     async fn read(&self, descriptor: &Descriptor) -> Result<Document, Error> {
-        let (shelf, place, most) = (
+        let (files_of, place, most) = (
             Arc::clone(&self.shelf),
             self.place.clone(),
             self.limits.manifest,
         );
         let descriptor = descriptor.clone();
-        files::blocking(move || read(&shelf, &place, &descriptor, most)).await
+        files::blocking(move || read(&files_of, &place, &descriptor, most)).await
     }
 
     async fn referrer_map(&self) -> Result<&HashMap<Digest, Vec<Descriptor>>, Error> {
-        let (shelf, place, most) = (
+        let (files_of, place, most) = (
             Arc::clone(&self.shelf),
             self.place.clone(),
             self.limits.manifest,
@@ -84,8 +82,11 @@ impl LayoutReader {
         let made = self.referrers.get_or_try_init(|| {
             files::blocking(move || {
                 let mut map: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
-                for entry in entries.iter().filter(|entry| entry.media_type.is_manifest()) {
-                    let document = read(&shelf, &place, entry, most)?;
+                for entry in entries
+                    .iter()
+                    .filter(|entry| entry.media_type.is_manifest())
+                {
+                    let document = read(&files_of, &place, entry, most)?;
                     if let Some(subject) = &document.manifest.subject {
                         map.entry(subject.digest)
                             .or_default()

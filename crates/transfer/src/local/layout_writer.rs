@@ -50,14 +50,14 @@ impl LayoutWriter {
         match files::read(&marker, index::MARKER_SIZE) {
             Ok(bytes) => index::check_marker(&place, &bytes)?,
             Err(Error::Missing(_)) => {
-                let is_used = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
-                if is_used {
+                // Another copy may make the same layout right now.
+                if is_used(path) && files::length(&marker).is_none() {
                     return Err(Error::Refused(format!(
                         "{place} is there already, and is no OCI layout"
                     )));
                 }
                 files::make_folder(path)?;
-                files::write_whole(path, index::MARKER, index::MARKER_TEXT)?;
+                files::write_once(path, index::MARKER, index::MARKER_TEXT)?;
             }
             Err(error) => return Err(error),
         }
@@ -148,10 +148,20 @@ impl LayoutWriter {
     }
 }
 
+/// Whether a folder holds something, apart from temporary files.
+fn is_used(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|entries| {
+        let mut names = entries.flatten().map(|entry| entry.file_name());
+        names.any(|name| !name.as_encoded_bytes().starts_with(b"."))
+    })
+}
+
 /// What the index says of an image.
 fn entry(document: &Document) -> Descriptor {
     let mut entry = document.descriptor();
-    entry.artifact_type.clone_from(&document.manifest.artifact_type);
+    entry
+        .artifact_type
+        .clone_from(&document.manifest.artifact_type);
     entry
 }
 
@@ -195,13 +205,9 @@ impl Destination for LayoutWriter {
 
     async fn refer(&self, _: &Digest, referrers: &[Descriptor]) -> Result<(), Error> {
         let referrers = referrers.to_vec();
-        self.edit(move |editor| {
-            referrers
-                .iter()
-                .try_for_each(|each| editor.put(each, None))
-        })
-        .await
-        .map(|_| ())
+        self.edit(move |editor| referrers.iter().try_for_each(|each| editor.put(each, None)))
+            .await
+            .map(|_| ())
     }
 
     async fn finish(self: Arc<Self>) -> Result<(), Error> {

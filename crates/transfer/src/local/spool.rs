@@ -81,12 +81,12 @@ impl Spool {
             return Ok(Stored::Held);
         };
         let begun = file.metadata().map_or(0, |metadata| metadata.len());
-        let mut fill = self.fill(blob, &path, &file, begun).await;
-        if begun > 0 && matches!(fill, Err(Error::Damaged(_))) {
+        let mut filled = self.fill(blob, &path, &file, begun).await;
+        if begun > 0 && matches!(filled, Err(Error::Damaged(_))) {
             // What an earlier copy has left may have gone bad.
-            fill = self.fill(blob, &path, &file, 0).await;
+            filled = self.fill(blob, &path, &file, 0).await;
         }
-        if let Err(error) = fill {
+        if let Err(error) = filled {
             if matches!(error, Error::Damaged(_)) {
                 let _ = fs::remove_file(&path);
             }
@@ -94,8 +94,11 @@ impl Spool {
         }
         let (spool, digest) = (self.clone(), descriptor.digest);
         files::blocking(move || {
-            file.sync_all()
-                .map_err(Error::file(&path, "can't be synced"))?;
+            if let Err(error) = file.sync_all() {
+                // What a failed sync leaves is not to be relied on.
+                let _ = fs::remove_file(&path);
+                return Err(Error::file(&path, "can't be synced")(error));
+            }
             let folder = spool.folder(&digest)?;
             let target = folder.join(digest.hex());
             fs::rename(&path, &target).map_err(Error::file(&target, "can't be written"))?;

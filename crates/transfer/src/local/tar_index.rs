@@ -60,7 +60,8 @@ impl TarIndex {
         if Compression::of(&head[..seen]) == Compression::Gzip {
             let mut unpacked = tempfile::tempfile().map_err(unreadable())?;
             let failed = || unpack::failed(path);
-            let mut reader = unpack::unpack(Compression::Gzip, file, length, limits).map_err(failed())?;
+            let mut reader =
+                unpack::unpack(Compression::Gzip, file, length, limits).map_err(failed())?;
             io::copy(&mut reader, &mut unpacked).map_err(failed())?;
             drop(reader);
             file = unpacked;
@@ -76,12 +77,15 @@ impl TarIndex {
     }
 
     fn damaged(&self, why: &str) -> Error {
-        Error::Damaged(format!("`{}` is no whole archive: {why}", self.path.display()))
+        Error::Damaged(format!(
+            "`{}` is no whole archive: {why}",
+            self.path.display()
+        ))
     }
 
     fn read_through(&mut self, length: u64, limits: &Limits) -> Result<(), Error> {
         let (mut at, mut count) = (0_u64, 0_usize);
-        let mut described = Described::default();
+        let mut told = Described::default();
         while length.saturating_sub(at) >= BLOCK {
             let mut header = Header::new_old();
             let read = self.file.read_exact_at(header.as_mut_bytes(), at);
@@ -101,15 +105,20 @@ impl TarIndex {
             let kind = header.entry_type();
             let own = header.entry_size();
             let own = own.map_err(|_| self.damaged("an entry has no size"))?;
-            let describes = kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions();
-            let size = if describes { own } else { described.size.unwrap_or(own) };
+            let describes =
+                kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions();
+            let size = if describes {
+                own
+            } else {
+                told.size.unwrap_or(own)
+            };
             let offset = at + BLOCK;
             let end = offset.checked_add(size).filter(|end| *end <= length);
             let end = end.ok_or_else(|| self.damaged("it ends inside of an entry"))?;
             if describes {
-                self.describe(kind, offset, size, &mut described)?;
+                self.describe(kind, offset, size, &mut told)?;
             } else if !kind.is_pax_global_extensions() {
-                let told = std::mem::take(&mut described);
+                let told = std::mem::take(&mut told);
                 self.add(&header, kind, offset, size, told)?;
             }
             at = end.next_multiple_of(BLOCK);
@@ -124,7 +133,11 @@ impl TarIndex {
         let bytes = header.as_bytes();
         let sum = bytes.iter().enumerate().map(|(at, byte)| {
             // The sum counts itself as spaces.
-            u32::from(if (148..156).contains(&at) { b' ' } else { *byte })
+            u32::from(if (148..156).contains(&at) {
+                b' '
+            } else {
+                *byte
+            })
         });
         let sum: u32 = sum.sum();
         if header.cksum().is_ok_and(|told| told == sum) {
@@ -142,7 +155,13 @@ impl TarIndex {
         described: &mut Described,
     ) -> Result<(), Error> {
         let bytes = files::read_part(&self.path, &self.file, offset, size, DESCRIPTION)?;
-        let text = || bytes.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        let text = || {
+            bytes
+                .split(|byte| *byte == 0)
+                .next()
+                .unwrap_or_default()
+                .to_vec()
+        };
         if kind.is_gnu_longname() {
             described.name = Some(text());
         } else if kind.is_gnu_longlink() {
@@ -156,7 +175,9 @@ impl TarIndex {
                     b"path" => described.name = Some(value.to_vec()),
                     b"linkpath" => described.link = Some(value.to_vec()),
                     b"size" => {
-                        let size = str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+                        let size = str::from_utf8(value)
+                            .ok()
+                            .and_then(|text| text.parse().ok());
                         let size = size.ok_or_else(|| self.damaged("an entry has no size"))?;
                         described.size = Some(size);
                     }
@@ -175,15 +196,22 @@ impl TarIndex {
         size: u64,
         told: Described,
     ) -> Result<(), Error> {
-        let name = told.name.unwrap_or_else(|| header.path_bytes().into_owned());
+        let name = told
+            .name
+            .unwrap_or_else(|| header.path_bytes().into_owned());
         // Names that are no text, or lead out, are none that anybody asks for.
-        let Some(name) = str::from_utf8(&name).ok().and_then(|name| resolve("", name)) else {
+        let Some(name) = str::from_utf8(&name)
+            .ok()
+            .and_then(|name| resolve("", name))
+        else {
             return Ok(());
         };
         let entry = if kind.is_file() || kind.is_contiguous() {
             Entry::File { offset, size }
         } else if kind.is_symlink() || kind.is_hard_link() {
-            let link = told.link.or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
+            let link = told
+                .link
+                .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
             let from = if kind.is_symlink() { name.as_str() } else { "" };
             let target = link.and_then(|link| resolve(from, str::from_utf8(&link).ok()?));
             // One that leads out of the archive leads nowhere.
@@ -235,7 +263,12 @@ impl TarIndex {
         let (offset, size) = self.find(name)?;
         let from = from.min(size);
         let file = Arc::clone(&self.file);
-        Ok(files::stream(self.path.clone(), file, offset + from, size - from))
+        Ok(files::stream(
+            self.path.clone(),
+            file,
+            offset + from,
+            size - from,
+        ))
     }
 
     /// A file to be read by the thread that asks.

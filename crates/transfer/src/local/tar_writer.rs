@@ -47,7 +47,8 @@ impl TarWriter {
         let size = io::copy(from, &mut self.file)?;
         let end = start + BLOCK + size;
         let padding = end.next_multiple_of(BLOCK) - end;
-        self.file.write_all(&[0; BLOCK as usize][..padding as usize])?;
+        self.file
+            .write_all(&[0; BLOCK as usize][..padding as usize])?;
         self.at = end + padding;
         let header = header(name, size, EntryType::Regular)?;
         self.file.seek(SeekFrom::Start(start))?;

@@ -72,7 +72,8 @@ impl Access {
                 let candidates = if self.plain_http {
                     vec![url("http")?]
                 } else if is_loopback(&secure) {
-                    vec![secure, url("http")?]
+                    // Nothing secret is sent before it is known what is spoken.
+                    vec![url("http")?, secure]
                 } else {
                     vec![secure]
                 };
@@ -89,14 +90,12 @@ impl Access {
                 ));
             }
         };
-        let login = match self.login.clone().or(home_login) {
-            Some(login) => Some(login),
-            None => {
-                let (keychain, name) = (self.keychain.clone(), name.clone());
-                let found = tokio::task::spawn_blocking(move || keychain.find(&name)).await;
-                found.unwrap_or_default()
-            }
-        };
+        let mut login = self.login.clone().or(home_login);
+        if login.is_none() {
+            let (keychain, name) = (self.keychain.clone(), name.clone());
+            let found = tokio::task::spawn_blocking(move || keychain.find(&name)).await;
+            login = found.unwrap_or_default();
+        }
         Ok(Address {
             is_local: candidates.iter().all(is_loopback),
             candidates,

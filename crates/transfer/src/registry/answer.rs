@@ -12,6 +12,9 @@ use crate::{Error, error::shorten};
 /// The most of an error's body that is read, in bytes.
 const LONGEST: u64 = 64 << 10;
 
+/// What is said of a registry that doesn't speak TLS.
+const NO_TLS: &str = "does not speak TLS";
+
 #[derive(Deserialize)]
 struct Body {
     errors: Vec<Entry>,
@@ -76,7 +79,7 @@ pub(super) fn unreached(registry: &str, error: &reqwest::Error) -> Error {
     }
     if about("InvalidContentType") || about("corrupt message") {
         return Error::Refused(format!(
-            "registry `{registry}` does not speak TLS; `--src-plain-http` or `--dst-plain-http` \
+            "registry `{registry}` {NO_TLS}; `--src-plain-http` or `--dst-plain-http` \
              allows plain HTTP"
         ));
     }
@@ -86,6 +89,11 @@ pub(super) fn unreached(registry: &str, error: &reqwest::Error) -> Error {
         shorten(&deepest.to_string())
     };
     Error::unavailable(format!("registry `{registry}` can't be reached: {why}"))
+}
+
+/// Whether an error only says that the registry doesn't speak TLS.
+pub(super) fn is_without_tls(error: &Error) -> bool {
+    matches!(error, Error::Refused(message) if message.contains(NO_TLS))
 }
 
 /// The error that an answer to `asker` tells of, who is a user or nobody with
@@ -128,7 +136,9 @@ pub(super) async fn refusal(
         }),
         StatusCode::FORBIDDEN => Error::Denied(format!(
             "registry `{registry}` does not allow {what}{}: {why}",
-            asker.map(|user| format!(" to `{user}`")).unwrap_or_default()
+            asker
+                .map(|user| format!(" to `{user}`"))
+                .unwrap_or_default()
         )),
         StatusCode::NOT_FOUND => {
             Error::Missing(format!("registry `{registry}` does not have {what}: {why}"))
@@ -166,9 +176,11 @@ pub(super) fn next_page(response: &Response, current: &Url) -> Option<Result<Url
     let links = links.filter_map(|value| value.to_str().ok());
     let target = links.flat_map(|value| value.split(',')).find_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-        let is_next = parameters
-            .split(';')
-            .any(|each| each.trim().replace('"', "").eq_ignore_ascii_case("rel=next"));
+        let is_next = parameters.split(';').any(|each| {
+            each.trim()
+                .replace('"', "")
+                .eq_ignore_ascii_case("rel=next")
+        });
         is_next.then_some(target)
     })?;
     Some(

@@ -100,12 +100,12 @@ fn value_of(text: &str) -> (String, &str) {
 mod tests {
     use super::*;
 
-    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
+        Challenge::Bearer {
             realm: realm.to_owned(),
             service: service.map(str::to_owned),
             scope: scope.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -114,11 +114,11 @@ mod tests {
             parse(
                 r#"Bearer realm="https://auth.example/token",service="registry.example",scope="repository:a/b:pull,push""#
             ),
-            bearer(
+            Some(bearer(
                 "https://auth.example/token",
                 Some("registry.example"),
                 Some("repository:a/b:pull,push")
-            )
+            ))
         );
         assert_eq!(
             parse(r#"Basic realm="https://1.ecr.example/",service="ecr.example""#),
@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn bearer_wins_wherever_it_stands() {
         let both = r#"Basic realm="a, b", BEARER Realm = "https://c/" , service=d"#;
-        assert_eq!(parse(both), bearer("https://c/", Some("d"), None));
+        assert_eq!(parse(both), Some(bearer("https://c/", Some("d"), None)));
         let both = r#"Bearer realm="https://c/", Basic realm="a""#;
-        assert_eq!(parse(both), bearer("https://c/", None, None));
+        assert_eq!(parse(both), Some(bearer("https://c/", None, None)));
     }
 
     #[test]

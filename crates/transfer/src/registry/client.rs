@@ -153,9 +153,10 @@ impl Registry {
                 registry.base = candidate.clone();
                 match registry.ping().await {
                     Ok(()) => return Ok(registry),
-                    // What the TLS handshake says is worth more than that
-                    // plain HTTP does not work either.
-                    Err(error) => refused = Some(refused.unwrap_or(error)),
+                    Err(error) => {
+                        let says_more = refused.is_none() || !answer::is_without_tls(&error);
+                        refused = if says_more { Some(error) } else { refused };
+                    }
                 }
             }
             failed += 1;
@@ -439,7 +440,8 @@ impl Registry {
         service: Option<&str>,
         scopes: &[String],
     ) -> Result<Token, Error> {
-        let mut fields: Vec<(&str, &str)> = service.map(|name| ("service", name)).into_iter().collect();
+        let mut fields: Vec<(&str, &str)> =
+            service.map(|name| ("service", name)).into_iter().collect();
         let joined = scopes.join(" ");
         let identity = self.login.as_ref().and_then(Login::identity_token);
         let request = if let Some(identity) = identity {
@@ -500,8 +502,9 @@ fn is_reading(method: &Method) -> bool {
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| Error::Refused("the token service gives a token that can't be sent".to_owned()))?;
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+        Error::Refused("the token service gives a token that can't be sent".to_owned())
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }

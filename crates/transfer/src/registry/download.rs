@@ -71,7 +71,10 @@ impl Download {
         let Descriptor { digest, size, .. } = self.descriptor;
         let mut headers = HeaderMap::new();
         // What is counted and hashed is the blob itself.
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        );
         if self.at > 0
             && let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.at))
         {

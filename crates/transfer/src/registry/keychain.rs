@@ -144,18 +144,18 @@ fn ask_helper(helper: &str, key: &str) -> io::Result<Option<Login>> {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    let answer = converse(&mut child, key);
+    let said = converse(&mut child, key);
     // It has ended by itself, or has to.
     let _ = child.kill();
     child.wait()?;
-    let helped: Helped = match serde_json::from_slice(&answer?) {
-        Ok(helped) => helped,
+    let answer: Helped = match serde_json::from_slice(&said?) {
+        Ok(answer) => answer,
         Err(_) => return Ok(None),
     };
-    Ok(Some(if helped.username == "<token>" {
-        Login::identity(helped.secret)
+    Ok(Some(if answer.username == "<token>" {
+        Login::identity(answer.secret)
     } else {
-        Login::new(helped.username, helped.secret)
+        Login::new(answer.username, answer.secret)
     }))
 }
 

@@ -123,8 +123,7 @@ impl RegistryRepository {
         let told = answer::text(&response, "docker-content-digest");
         match told.and_then(|text| text.parse::<Digest>().ok()) {
             Some(told)
-                if told != document.digest
-                    && told.algorithm() == document.digest.algorithm() =>
+                if told != document.digest && told.algorithm() == document.digest.algorithm() =>
             {
                 Err(Error::Damaged(format!(
                     "registry `{}` stored the manifest `{}` as `{told}`",

@@ -4,12 +4,13 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use landfall_oci::Descriptor;
 use reqwest::{
     Body, Method, Response, StatusCode,
@@ -28,6 +29,9 @@ use crate::{
 
 /// Blobs up to this size are read whole, verified, and sent in one request.
 const SMALL: u64 = 256 << 10;
+
+/// How much is sent in one request to a registry that refused the whole.
+const PIECE: u64 = 16 << 20;
 
 /// How often the progress of an upload is looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -51,6 +55,12 @@ struct Feed {
     at: u64,
     failure: Option<Error>,
     moved: Instant,
+}
+
+/// What a registry said to a part of an upload.
+enum Sent {
+    All,
+    TooMuch,
 }
 
 impl<'a> Upload<'a> {
@@ -170,11 +180,21 @@ impl<'a> Upload<'a> {
             failure: None,
             moved: Instant::now(),
         }));
+        let (size, mut piece) = (self.descriptor().size, u64::MAX);
         let (mut at, mut failed, mut breaks) = (0, 0, 0);
-        loop {
+        while at < size {
             let before = at;
-            let error = match self.patch(&mut location, at, &feed).await {
-                Ok(()) => break,
+            let end = size.min(at.saturating_add(piece));
+            let error = match self.patch(&mut location, at..end, &feed).await {
+                Ok(Sent::All) => {
+                    at = end;
+                    continue;
+                }
+                Ok(Sent::TooMuch) if piece > PIECE => {
+                    piece = PIECE;
+                    Error::unavailable(format!("{} has to go in pieces", self.what))
+                }
+                Ok(Sent::TooMuch) => return Err(self.too_much()),
                 Err(error) => error,
             };
             if let Some(failure) = lock(&feed).failure.take() {
@@ -206,14 +226,24 @@ impl<'a> Upload<'a> {
         self.commit(&location, Bytes::new()).await
     }
 
-    /// Sends the bytes from `at` on in one request.
+    fn too_much(&self) -> Error {
+        Error::Refused(format!(
+            "registry `{}` takes no {} MiB in one request for {}; a proxy in front of it may have \
+             a limit",
+            self.registry.name,
+            PIECE >> 20,
+            self.what
+        ))
+    }
+
+    /// Sends a part of the bytes in one request.
     async fn patch(
         &self,
         location: &mut Url,
-        at: u64,
+        part: Range<u64>,
         feed: &Arc<Mutex<Feed>>,
-    ) -> Result<(), Error> {
-        let size = self.descriptor().size;
+    ) -> Result<Sent, Error> {
+        let at = part.start;
         let stream = match self.blob.open(at).await {
             Ok(stream) => stream,
             Err(error) => {
@@ -232,12 +262,16 @@ impl<'a> Upload<'a> {
             .streaming(Method::PATCH, location.clone(), &self.scope)
             .await?
             .header(header::CONTENT_TYPE, "application/octet-stream")
-            .header(header::CONTENT_LENGTH, size - at)
-            .body(Body::wrap_stream(fed(stream, Arc::clone(feed))));
-        let request = if at > 0 {
-            request.header(header::CONTENT_RANGE, format!("{at}-{}", size - 1))
-        } else {
+            .header(header::CONTENT_LENGTH, part.end - at)
+            .body(Body::wrap_stream(fed(
+                first(stream, part.end - at),
+                Arc::clone(feed),
+            )));
+        let is_whole = at == 0 && part.end == self.descriptor().size;
+        let request = if is_whole {
             request
+        } else {
+            request.header(header::CONTENT_RANGE, format!("{at}-{}", part.end - 1))
         };
         let response = tokio::select! {
             sent = request.send() => {
@@ -251,8 +285,9 @@ impl<'a> Upload<'a> {
         match response.status() {
             status if status.is_success() => {
                 *location = self.location(&response, location)?;
-                Ok(())
+                Ok(Sent::All)
             }
+            StatusCode::PAYLOAD_TOO_LARGE => Ok(Sent::TooMuch),
             // The token may have run out, or the offset be another one: it is
             // asked for again.
             StatusCode::UNAUTHORIZED | StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -296,7 +331,9 @@ impl<'a> Upload<'a> {
             *location = self.location(&response, location)?;
         }
         // `0-0` is what registries say of an upload without bytes.
-        Ok(Some(last.filter(|last| *last > 0).map_or(0, |last| last + 1)))
+        Ok(Some(
+            last.filter(|last| *last > 0).map_or(0, |last| last + 1),
+        ))
     }
 
     async fn commit(&self, location: &Url, body: Bytes) -> Result<(), Error> {
@@ -351,6 +388,22 @@ impl<'a> Upload<'a> {
 
 fn lock(feed: &Mutex<Feed>) -> MutexGuard<'_, Feed> {
     feed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The first bytes of a stream.
+fn first(stream: ByteStream, most: u64) -> ByteStream {
+    stream::try_unfold((stream, most), |(mut stream, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let chunk = stream.try_next().await?;
+        Ok(chunk.map(|mut chunk| {
+            chunk.truncate(left.min(chunk.len() as u64) as usize);
+            let left = left - chunk.len() as u64;
+            (chunk, (stream, left))
+        }))
+    })
+    .boxed()
 }
 
 /// The stream, hashed as it is taken.

@@ -22,7 +22,10 @@ fn compressed() -> (Image, Vec<Vec<u8>>) {
     let config = Image::of(plain.clone(), "amd64").config;
     let kinds = ["gzip", "zstd"];
     let entries = layers.iter().zip(kinds).map(|(layer, kind)| {
-        descriptor(&format!("application/vnd.oci.image.layer.v1.tar+{kind}"), layer)
+        descriptor(
+            &format!("application/vnd.oci.image.layer.v1.tar+{kind}"),
+            layer,
+        )
     });
     let manifest = json!({
         "schemaVersion": 2,
@@ -31,7 +34,14 @@ fn compressed() -> (Image, Vec<Vec<u8>>) {
         "layers": entries.collect::<Vec<_>>(),
     });
     let manifest = manifest.to_string().into_bytes();
-    (Image { config, layers, manifest }, plain)
+    (
+        Image {
+            config,
+            layers,
+            manifest,
+        },
+        plain,
+    )
 }
 
 #[tokio::test]
@@ -60,7 +70,10 @@ async fn layers_are_unpacked_into_an_archive_and_come_out_of_it_the_same_each_ti
     let stored: serde_json::Value = serde_json::from_slice(stored).expect("JSON");
     assert_eq!(stored["config"]["digest"], digest(&image.config));
     assert_eq!(stored["layers"][1]["digest"], digest(&plain[1]));
-    assert_eq!(stored["layers"][1]["mediaType"], "application/vnd.oci.image.layer.v1.tar");
+    assert_eq!(
+        stored["layers"][1]["mediaType"],
+        "application/vnd.oci.image.layer.v1.tar"
+    );
 }
 
 #[tokio::test]
@@ -70,10 +83,15 @@ async fn a_compressed_archive_is_read_as_the_plain_one() {
     image.put(&mut source.shelf(), "team/web", Some("1"));
     let folder = tempfile::tempdir().expect("a folder");
     let (plain, packed) = (folder.path().join("a.tar"), folder.path().join("a.tar.gz"));
-    copy(&source.place("team/web:1"), &format!("docker-archive:{}", plain.display())).await;
+    copy(
+        &source.place("team/web:1"),
+        &format!("docker-archive:{}", plain.display()),
+    )
+    .await;
     let file = fs::File::create(&packed).expect("a file");
     let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-    gzip.write_all(&fs::read(&plain).expect("an archive")).expect("written");
+    gzip.write_all(&fs::read(&plain).expect("an archive"))
+        .expect("written");
     gzip.finish().expect("a file");
     let mut found = Vec::new();
     for path in [&plain, &packed] {
@@ -85,13 +103,18 @@ async fn a_compressed_archive_is_read_as_the_plain_one() {
 
 #[tokio::test]
 async fn an_archive_of_an_index_wants_a_platform() {
-    let images = [Image::of(vec![noise(1, 90)], "amd64"), Image::of(vec![noise(2, 90)], "arm64")];
+    let images = [
+        Image::of(vec![noise(1, 90)], "amd64"),
+        Image::of(vec![noise(2, 90)], "arm64"),
+    ];
     let source = Fake::start().await;
     for image in &images {
         image.put(&mut source.shelf(), "team/web", None);
     }
     let list = index(&[(&images[0], "amd64"), (&images[1], "arm64")]);
-    source.shelf().put_manifest("team/web", Some("1"), crate::images::INDEX, &list);
+    source
+        .shelf()
+        .put_manifest("team/web", Some("1"), crate::images::INDEX, &list);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.tar");
     let to = format!("docker-archive:{}", path.display());
@@ -108,7 +131,10 @@ async fn an_archive_of_an_index_wants_a_platform() {
 async fn images_of_an_archive_are_chosen_by_their_names() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("two.tar");
-    let images = [Image::of(vec![noise(1, 90)], "amd64"), Image::of(vec![noise(2, 90)], "amd64")];
+    let images = [
+        Image::of(vec![noise(1, 90)], "amd64"),
+        Image::of(vec![noise(2, 90)], "amd64"),
+    ];
     let mut tar = tar::Builder::new(fs::File::create(&path).expect("a file"));
     let mut add = |name: &str, bytes: &[u8]| {
         let mut header = tar::Header::new_gnu();
@@ -120,16 +146,28 @@ async fn images_of_an_archive_are_chosen_by_their_names() {
     for (image, name) in images.iter().zip(["one", "two"]) {
         add(&format!("{name}.json"), &image.config);
         add(&format!("{name}/layer.tar"), &image.layers[0]);
-        list.push(json!({ "Config": format!("{name}.json"), "Layers": [format!("{name}/layer.tar")],
-            "RepoTags": [format!("example.org/{name}:1")] }));
+        list.push(
+            json!({ "Config": format!("{name}.json"), "Layers": [format!("{name}/layer.tar")],
+            "RepoTags": [format!("example.org/{name}:1")] }),
+        );
     }
-    add("manifest.json", serde_json::Value::from(list).to_string().as_bytes());
+    add(
+        "manifest.json",
+        serde_json::Value::from(list).to_string().as_bytes(),
+    );
     tar.finish().expect("an archive");
     let destination = Fake::start().await;
     let from = format!("docker-archive:{}", path.display());
     let to = destination.place("acme/web");
     let error = refuse(&from, &to).await;
-    assert_says(&error, &["several images", "`example.org/one:1`", "`example.org/two:1`"]);
+    assert_says(
+        &error,
+        &[
+            "several images",
+            "`example.org/one:1`",
+            "`example.org/two:1`",
+        ],
+    );
     copy(&format!("{from}:two:1"), &to).await;
     assert!(destination.shelf().has("acme/web", &images[1].layers[0]));
     assert!(!destination.shelf().has("acme/web", &images[0].layers[0]));

@@ -57,8 +57,8 @@ impl Reply {
         }
     }
 
-    pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {
-        self.headers.push((name.to_owned(), value.to_string()));
+    pub(crate) fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.headers.push((name.to_owned(), format!("{value}")));
         self
     }
 
@@ -131,8 +131,12 @@ impl Fake {
 
     /// How often something was asked.
     pub(crate) fn count(&self, method: &str, part: &str) -> usize {
-        let shelf = self.shelf();
-        shelf.asked.iter().filter(|asked| asked.is(method, part)).count()
+        let content = self.shelf();
+        content
+            .asked
+            .iter()
+            .filter(|asked| asked.is(method, part))
+            .count()
     }
 }
 
@@ -149,19 +153,24 @@ async fn serve(stream: TcpStream, shelf: &Mutex<Shelf>, lie: &Lie) -> std::io::R
     };
     let mut head = format!("HTTP/1.1 {} Told\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head.extend([name, ": ", value, "\r\n"]);
     }
-    let has_length = reply.headers.iter().any(|(name, _)| name == "Content-Length");
+    let has_length = reply
+        .headers
+        .iter()
+        .any(|(name, _)| name == "Content-Length");
     if !reply.is_endless && !has_length {
         let length = reply.claims.unwrap_or(reply.body.len());
-        head.push_str(&format!("Content-Length: {length}\r\n"));
+        head.extend(["Content-Length: ", &length.to_string(), "\r\n"]);
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes()).await?;
     if asked.method != "HEAD" {
         stream.write_all(&reply.body).await?;
-        while reply.is_endless {
-            stream.write_all(&[b'x'; 4096]).await?;
+        if reply.is_endless {
+            loop {
+                stream.write_all(&[b'x'; 4096]).await?;
+            }
         }
     }
     stream.flush().await?;
@@ -186,7 +195,9 @@ async fn read(stream: &mut BufReader<TcpStream>) -> std::io::Result<Option<Asked
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length = headers.get("content-length").and_then(|text| text.parse().ok());
+    let length = headers
+        .get("content-length")
+        .and_then(|text| text.parse().ok());
     let mut body = vec![0; length.unwrap_or(0)];
     stream.read_exact(&mut body).await?;
     Ok(Some(Asked {
@@ -209,7 +220,11 @@ fn answer(shelf: &mut Shelf, asked: &Asked) -> Reply {
         return Reply::new(200);
     }
     if path == "_catalog" {
-        let mut names: Vec<String> = shelf.manifests.keys().map(|(name, _)| name.clone()).collect();
+        let mut names: Vec<String> = shelf
+            .manifests
+            .keys()
+            .map(|(name, _)| name.clone())
+            .collect();
         names.dedup();
         return json(&serde_json::json!({ "repositories": names }));
     }
@@ -235,7 +250,11 @@ fn answer(shelf: &mut Shelf, asked: &Asked) -> Reply {
     };
     if asked.method == "PUT" {
         let digest = Digest::of(Algorithm::Sha256, &asked.body).to_string();
-        let kind = asked.headers.get("content-type").cloned().unwrap_or_default();
+        let kind = asked
+            .headers
+            .get("content-type")
+            .cloned()
+            .unwrap_or_default();
         for name in [reference, digest.clone()] {
             let kept = (kind.clone(), asked.body.clone());
             shelf.manifests.insert((repository.clone(), name), kept);
@@ -245,7 +264,10 @@ fn answer(shelf: &mut Shelf, asked: &Asked) -> Reply {
     match shelf.manifests.get(&(repository, reference)) {
         Some((kind, bytes)) => Reply::new(200)
             .with("Content-Type", kind)
-            .with("Docker-Content-Digest", Digest::of(Algorithm::Sha256, bytes))
+            .with(
+                "Docker-Content-Digest",
+                Digest::of(Algorithm::Sha256, bytes),
+            )
             .body(bytes.clone()),
         None => Reply::new(404),
     }
@@ -258,8 +280,13 @@ fn json(value: &serde_json::Value) -> Reply {
 /// The part of a blob that is asked for.
 pub(crate) fn part(asked: &Asked, bytes: &[u8]) -> Reply {
     let range = asked.headers.get("range");
-    let start = range
-        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+    let start = range.and_then(|range| {
+        range
+            .strip_prefix("bytes=")?
+            .strip_suffix('-')?
+            .parse::<usize>()
+            .ok()
+    });
     match start {
         Some(start) if start < bytes.len() => Reply::new(206)
             .with(
@@ -281,7 +308,7 @@ fn upload(shelf: &mut Shelf, asked: &Asked, repository: &str, id: &str) -> Reply
             shelf.blobs.insert((repository.to_owned(), digest), bytes);
             return Reply::new(201);
         }
-        let id = format!("u{}", shelf.uploads.len());
+        let id = format!("u{}", shelf.asked.len());
         shelf.uploads.insert(id.clone(), Vec::new());
         return Reply::new(202).with("Location", location(&id));
     }
@@ -308,7 +335,9 @@ fn upload(shelf: &mut Shelf, asked: &Asked, repository: &str, id: &str) -> Reply
             if asked.field("digest").as_deref() != Some(&digest) {
                 return Reply::new(400);
             }
-            shelf.blobs.insert((repository.to_owned(), digest.clone()), bytes);
+            shelf
+                .blobs
+                .insert((repository.to_owned(), digest.clone()), bytes);
             return Reply::new(201).with("Docker-Content-Digest", digest);
         }
     }
@@ -319,7 +348,8 @@ impl Shelf {
     /// Puts a blob into a repository.
     pub(crate) fn put_blob(&mut self, repository: &str, bytes: &[u8]) {
         let digest = Digest::of(Algorithm::Sha256, bytes).to_string();
-        self.blobs.insert((repository.to_owned(), digest), bytes.to_vec());
+        self.blobs
+            .insert((repository.to_owned(), digest), bytes.to_vec());
     }
 
     /// Puts a manifest into a repository, under its digest and a tag.
@@ -333,7 +363,8 @@ impl Shelf {
         let digest = Digest::of(Algorithm::Sha256, bytes).to_string();
         for reference in [Some(digest.as_str()), tag].into_iter().flatten() {
             let key = (repository.to_owned(), reference.to_owned());
-            self.manifests.insert(key, (media_type.to_owned(), bytes.to_vec()));
+            self.manifests
+                .insert(key, (media_type.to_owned(), bytes.to_vec()));
         }
     }
 

@@ -22,13 +22,19 @@ async fn world() -> (TempDir, Image, Fake) {
 }
 
 fn blob(layout: &Path, bytes: &[u8]) -> std::path::PathBuf {
-    layout.join("blobs/sha256").join(digest(bytes).replace("sha256:", ""))
+    layout
+        .join("blobs/sha256")
+        .join(digest(bytes).replace("sha256:", ""))
 }
 
 /// What a copy out of the layout says; nothing may be named at the
 /// destination.
 async fn refused(layout: &Path, destination: &Fake) -> String {
-    let error = refuse(&format!("oci:{}", layout.display()), &destination.place("acme/web:1")).await;
+    let error = refuse(
+        &format!("oci:{}", layout.display()),
+        &destination.place("acme/web:1"),
+    )
+    .await;
     assert!(destination.shelf().manifests.is_empty());
     error
 }
@@ -41,7 +47,10 @@ async fn a_blob_that_is_a_link_is_not_followed() {
     let elsewhere = folder.path().join("elsewhere");
     fs::rename(&path, &elsewhere).expect("moved");
     symlink(&elsewhere, &path).expect("a link");
-    assert_says(&refused(&layout, &destination).await, &["is no regular file", "links"]);
+    assert_says(
+        &refused(&layout, &destination).await,
+        &["is no regular file", "links"],
+    );
 }
 
 #[tokio::test]
@@ -52,12 +61,18 @@ async fn folders_of_a_layout_that_are_links_are_not_followed() {
         let elsewhere = folder.path().join("elsewhere");
         fs::rename(layout.join(inner), &elsewhere).expect("moved");
         symlink(&elsewhere, layout.join(inner)).expect("a link");
-        assert_says(&refused(&layout, &destination).await, &["links are not followed"]);
+        assert_says(
+            &refused(&layout, &destination).await,
+            &["links are not followed"],
+        );
         // Nor is anything written through them.
         let source = Fake::start().await;
         Image::new(7).put(&mut source.shelf(), "a/b", Some("1"));
         let to = format!("oci:{}", layout.display());
-        assert_says(&refuse(&source.place("a/b:1"), &to).await, &["links are not followed"]);
+        assert_says(
+            &refuse(&source.place("a/b:1"), &to).await,
+            &["links are not followed"],
+        );
         let hex = digest(&Image::new(7).layers[1]).replace("sha256:", "");
         assert!(!elsewhere.join(&hex).exists() && !elsewhere.join("sha256").join(&hex).exists());
     }
@@ -71,17 +86,30 @@ async fn a_pipe_is_not_waited_for() {
     fs::remove_file(&index).expect("removed");
     let made = std::process::Command::new("mkfifo").arg(&index).status();
     assert!(made.expect("mkfifo").success());
-    assert_says(&refused(&layout, &destination).await, &["is no regular file"]);
+    assert_says(
+        &refused(&layout, &destination).await,
+        &["is no regular file"],
+    );
 }
 
 #[tokio::test]
 async fn a_blob_of_other_bytes_is_refused() {
     let (folder, image, destination) = world().await;
     let layout = folder.path().join("layout");
-    fs::write(blob(&layout, &image.layers[1]), noise(9, image.layers[1].len())).expect("written");
-    assert_says(&refused(&layout, &destination).await, &["gives other bytes for the blob"]);
+    fs::write(
+        blob(&layout, &image.layers[1]),
+        noise(9, image.layers[1].len()),
+    )
+    .expect("written");
+    assert_says(
+        &refused(&layout, &destination).await,
+        &["gives other bytes for the blob"],
+    );
     fs::write(blob(&layout, &image.layers[1]), b"short").expect("written");
-    assert_says(&refused(&layout, &destination).await, &["has 5 bytes", "700000 are expected"]);
+    assert_says(
+        &refused(&layout, &destination).await,
+        &["has 5 bytes", "700000 are expected"],
+    );
 }
 
 #[tokio::test]
@@ -99,15 +127,24 @@ async fn indexes_that_are_none_are_refused() {
         ("[".repeat(100_000), &["65536 are taken"]),
         ("[".repeat(60_000), &["levels deep"]),
         (
-            entry(&format!(r#""digest":"sha256:../../../../etc/passwd","size":{size}"#)),
+            entry(&format!(
+                r#""digest":"sha256:../../../../etc/passwd","size":{size}"#
+            )),
             &["`manifests[0].digest`"],
         ),
         (
-            entry(&format!(r#""digest":"{}","size":{}"#, image.digest(), size + 1)),
+            entry(&format!(
+                r#""digest":"{}","size":{}"#,
+                image.digest(),
+                size + 1
+            )),
             &["bytes for the manifest"],
         ),
         (
-            entry(&format!(r#""digest":"{}","size":{size}"#, digest(b"absent"))),
+            entry(&format!(
+                r#""digest":"{}","size":{size}"#,
+                digest(b"absent")
+            )),
             &["is not there"],
         ),
         (
@@ -115,12 +152,19 @@ async fn indexes_that_are_none_are_refused() {
                 .replace("image.manifest", "image.index"),
             &["`Content-Type`"],
         ),
-        (r#"{"schemaVersion":2,"manifests":[]}"#.to_owned(), &["has no image"]),
+        (
+            r#"{"schemaVersion":2,"manifests":[]}"#.to_owned(),
+            &["has no image"],
+        ),
     ] {
         fs::write(layout.join("index.json"), text).expect("written");
         assert_says(&refused(&layout, &destination).await, parts);
     }
-    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"2.0.0"}"#).expect("written");
+    fs::write(
+        layout.join("oci-layout"),
+        r#"{"imageLayoutVersion":"2.0.0"}"#,
+    )
+    .expect("written");
     assert_says(&refused(&layout, &destination).await, &["version `2.0.0`"]);
     fs::remove_file(layout.join("oci-layout")).expect("removed");
     assert_says(&refused(&layout, &destination).await, &["is no OCI layout"]);
@@ -170,10 +214,25 @@ async fn archives_whose_names_lead_out_lead_nowhere() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("a.tar");
     let list = br#"[{"Config":"../../../../etc/passwd","Layers":[]}]"#;
-    tar(&path, &[("../../../../etc/passwd", None, b"{}"), ("manifest.json", None, list)]);
-    assert_says(&archive_refused(&path).await, &["has no file `../../../../etc/passwd`"]);
+    tar(
+        &path,
+        &[
+            ("../../../../etc/passwd", None, b"{}"),
+            ("manifest.json", None, list),
+        ],
+    );
+    assert_says(
+        &archive_refused(&path).await,
+        &["has no file `../../../../etc/passwd`"],
+    );
     let list = br#"[{"Config":"c.json","Layers":[]}]"#;
-    tar(&path, &[("c.json", Some("/etc/passwd"), b""), ("manifest.json", None, list)]);
+    tar(
+        &path,
+        &[
+            ("c.json", Some("/etc/passwd"), b""),
+            ("manifest.json", None, list),
+        ],
+    );
     assert_says(&archive_refused(&path).await, &["has no file `c.json`"]);
     tar(
         &path,
@@ -192,22 +251,43 @@ async fn archives_that_are_none_are_refused() {
     let path = folder.path().join("a.tar");
     let list = br#"[{"Config":"c.json","Layers":["l.tar"]}]"#;
     let config = br#"{"rootfs":{"type":"layers","diff_ids":[]}}"#;
-    tar(&path, &[("manifest.json", None, b"[]"), ("manifest.json", None, b"[]")]);
+    tar(
+        &path,
+        &[
+            ("manifest.json", None, b"[]"),
+            ("manifest.json", None, b"[]"),
+        ],
+    );
     assert_says(&archive_refused(&path).await, &["more than once"]);
     tar(&path, &[("x", None, b"y")]);
-    assert_says(&archive_refused(&path).await, &["no docker archive", "`manifest.json`"]);
+    assert_says(
+        &archive_refused(&path).await,
+        &["no docker archive", "`manifest.json`"],
+    );
     tar(&path, &[("oci-layout", None, b"{}")]);
     assert_says(&archive_refused(&path).await, &["use `oci-archive:`"]);
-    tar(&path, &[("manifest.json", None, &[b' '; 100_000])]);
+    tar(&path, &[("manifest.json", None, &vec![b' '; 100_000])]);
     assert_says(&archive_refused(&path).await, &["65536 are taken"]);
-    tar(&path, &[("manifest.json", None, list), ("c.json", None, config)]);
+    tar(
+        &path,
+        &[("manifest.json", None, list), ("c.json", None, config)],
+    );
     assert_says(&archive_refused(&path).await, &["lists 1 layers", "has 0"]);
-    tar(&path, &[("manifest.json", None, list), ("c.json", None, b"[]")]);
-    assert_says(&archive_refused(&path).await, &["none of a container image"]);
+    tar(
+        &path,
+        &[("manifest.json", None, list), ("c.json", None, b"[]")],
+    );
+    assert_says(
+        &archive_refused(&path).await,
+        &["none of a container image"],
+    );
     let many: Vec<(&str, Option<&str>, &[u8])> = vec![("x/", None, b""); 101];
     tar(&path, &many);
     let error = archive_refused(&path).await;
-    assert!(error.contains("more than 100 entries") || error.contains("more than once"), "{error}");
+    assert!(
+        error.contains("more than 100 entries") || error.contains("more than once"),
+        "{error}"
+    );
     fs::write(&path, noise(1, 4096)).expect("written");
     assert_says(&archive_refused(&path).await, &["wrong checksum"]);
     fs::write(&path, b"").expect("written");
@@ -230,7 +310,10 @@ async fn an_archive_that_unpacks_without_end_is_left() {
         gzip.write_all(&vec![0; 1 << 20]).expect("written");
     }
     gzip.finish().expect("a file");
-    assert_says(&archive_refused(&path).await, &["unpacks to more than is taken"]);
+    assert_says(
+        &archive_refused(&path).await,
+        &["unpacks to more than is taken"],
+    );
     fs::write(&path, [0x1f, 0x8b, 8, 0, 1, 2]).expect("written");
     assert_says(&archive_refused(&path).await, &["can't be unpacked"]);
 }
@@ -272,7 +355,10 @@ async fn a_layer_that_unpacks_without_end_makes_no_archive() {
     image.put(&mut source.shelf(), "a/b", Some("1"));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("out.tar");
-    let mut wanted = request(&source.place("a/b:1"), &format!("docker-archive:{}", path.display()));
+    let mut wanted = request(
+        &source.place("a/b:1"),
+        &format!("docker-archive:{}", path.display()),
+    );
     wanted.source_access = access();
     assert_says(&fail(wanted).await, &["unpacks to more than is taken"]);
     assert!(!path.exists());

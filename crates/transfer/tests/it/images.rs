@@ -76,21 +76,21 @@ impl Image {
         digest(&self.manifest)
     }
 
-    pub(crate) fn put(&self, shelf: &mut Shelf, repository: &str, tag: Option<&str>) {
+    pub(crate) fn put(&self, into: &mut Shelf, repository: &str, tag: Option<&str>) {
         for blob in self.layers.iter().chain([&self.config]) {
-            shelf.put_blob(repository, blob);
+            into.put_blob(repository, blob);
         }
-        shelf.put_manifest(repository, tag, MANIFEST, &self.manifest);
+        into.put_manifest(repository, tag, MANIFEST, &self.manifest);
     }
 
     /// Whether all of it is in a repository under this tag.
-    pub(crate) fn is_in(&self, shelf: &Shelf, repository: &str, tag: &str) -> bool {
-        shelf.manifest(repository, tag) == Some(&self.manifest)
+    pub(crate) fn is_in(&self, content: &Shelf, repository: &str, tag: &str) -> bool {
+        content.manifest(repository, tag) == Some(&self.manifest)
             && self
                 .layers
                 .iter()
                 .chain([&self.config])
-                .all(|blob| shelf.has(repository, blob))
+                .all(|blob| content.has(repository, blob))
     }
 }
 

@@ -24,10 +24,17 @@ async fn world(
 
 /// What copying the image says; nothing of it may be named at the destination.
 async fn refused(source: &Fake, destination: &Fake) -> String {
-    let error = refuse(&source.place("team/web:1"), &destination.place("acme/web:1")).await;
+    let error = refuse(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    )
+    .await;
     let shelf = destination.shelf();
     assert!(shelf.manifests.is_empty(), "a manifest was stored: {error}");
-    let lied = shelf.blobs.iter().find(|((_, name), bytes)| digest(bytes) != *name);
+    let lied = shelf
+        .blobs
+        .iter()
+        .find(|((_, name), bytes)| digest(bytes) != *name);
     assert!(lied.is_none(), "bytes of another digest were stored");
     error
 }
@@ -36,10 +43,17 @@ async fn refused(source: &Fake, destination: &Fake) -> String {
 async fn an_honest_registry_is_copied_whole() {
     let image = Image::new(1);
     let (source, destination) = world(&image, |_| None).await;
-    let report = copy(&source.place("team/web:1"), &destination.place("acme/web:1")).await;
+    let report = copy(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    )
+    .await;
     assert!(image.is_in(&destination.shelf(), "acme/web", "1"));
     assert_eq!(report.content.copied.count, 3);
-    assert_eq!(report.images[0].digest.expect("a digest").to_string(), image.digest());
+    assert_eq!(
+        report.images[0].digest.expect("a digest").to_string(),
+        image.digest()
+    );
 }
 
 #[tokio::test]
@@ -56,7 +70,10 @@ async fn a_layer_of_other_bytes_is_not_committed() {
         let error = refused(&source, &destination).await;
         assert_says(&error, &["gives other bytes for the blob", &source.host]);
         assert!(!destination.shelf().has("acme/web", layer.expect("a layer")));
-        assert_eq!(destination.count("PUT", &digest(layer.expect("a layer"))), 0);
+        assert_eq!(
+            destination.count("PUT", &digest(layer.expect("a layer"))),
+            0
+        );
     }
 }
 
@@ -65,7 +82,9 @@ async fn a_layer_of_another_size_is_refused_before_it_is_read() {
     let image = Image::new(1);
     let lied = format!("/blobs/{}", digest(&image.layers[1]));
     let (source, destination) = world(&image, move |asked| {
-        asked.is("GET", &lied).then(|| part(asked, &noise(7, BIG + 1)))
+        asked
+            .is("GET", &lied)
+            .then(|| part(asked, &noise(7, BIG + 1)))
     })
     .await;
     let error = refused(&source, &destination).await;
@@ -105,7 +124,10 @@ async fn a_manifest_of_another_digest_is_refused() {
         .shelf()
         .put_manifest("team/web", Some("1"), crate::images::INDEX, &listed);
     let error = refused(&source, &destination).await;
-    assert_says(&error, &["gives other bytes for the manifest", &image.digest()]);
+    assert_says(
+        &error,
+        &["gives other bytes for the manifest", &image.digest()],
+    );
 }
 
 #[tokio::test]
@@ -225,7 +247,10 @@ async fn names_that_are_none_are_refused() {
     .await;
     let mut wanted = request(&source.place("team/web"), &destination.place("acme/web"));
     wanted.selection.all_tags = true;
-    assert_says(&fail(wanted).await, &["lists a tag of `team/web` that can't be one"]);
+    assert_says(
+        &fail(wanted).await,
+        &["lists a tag of `team/web` that can't be one"],
+    );
 }
 
 #[tokio::test]
@@ -240,6 +265,10 @@ async fn a_destination_that_stores_something_else_is_noticed() {
             .then(|| Reply::new(201).with("Docker-Content-Digest", &other))
     })
     .await;
-    let error = refuse(&source.place("team/web:1"), &destination.place("acme/web:1")).await;
+    let error = refuse(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    )
+    .await;
     assert_says(&error, &[&destination.host, "stored the manifest"]);
 }

@@ -11,7 +11,10 @@ use crate::{
 const BASIC: &str = "Basic YW5uYTpzZWNyZXQ=";
 
 fn authorization(asked: &Asked) -> &str {
-    asked.headers.get("authorization").map_or("", String::as_str)
+    asked
+        .headers
+        .get("authorization")
+        .map_or("", String::as_str)
 }
 
 /// Wants a token of its own token service, which wants a password.
@@ -25,7 +28,11 @@ fn with_tokens(asked: &Asked) -> Option<Reply> {
             Reply::new(401)
         });
     }
-    let scope = asked.path.trim_start_matches("/v2/").split("/blobs/").next()?;
+    let scope = asked
+        .path
+        .trim_start_matches("/v2/")
+        .split("/blobs/")
+        .next()?;
     let scope = scope.split("/manifests/").next()?.replace('/', ".");
     let is_allowed = authorization(asked).starts_with("Bearer for ")
         && authorization(asked).contains(&format!("repository.{scope}."));
@@ -40,7 +47,10 @@ async fn a_token_is_fetched_for_the_scope_and_kept() {
     let image = Image::new(1);
     let (source, destination) = (Fake::lying(with_tokens).await, Fake::start().await);
     image.put(&mut source.shelf(), "team/web", Some("1"));
-    let mut wanted = request(&source.place("team/web:1"), &destination.place("acme/web:1"));
+    let mut wanted = request(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    );
     wanted.source_access.login = Some(Login::new("anna", "secret"));
     succeed(wanted).await;
     assert!(image.is_in(&destination.shelf(), "acme/web", "1"));
@@ -48,14 +58,27 @@ async fn a_token_is_fetched_for_the_scope_and_kept() {
     let shelf = source.shelf();
     let token = shelf.asked.iter().find(|asked| asked.path == "/token");
     let query = &token.expect("asked for").query;
-    assert_says(query, &["service=fake", "account=anna", "repository%3Ateam%2Fweb%3Apull"]);
+    assert_says(
+        query,
+        &[
+            "service=fake",
+            "account=anna",
+            "repository%3Ateam%2Fweb%3Apull",
+        ],
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_password_and_none_are_told_apart() {
     let (source, destination) = (Fake::lying(with_tokens).await, Fake::start().await);
-    let mut wanted = request(&source.place("team/web:1"), &destination.place("acme/web:1"));
-    assert_says(&fail(wanted.clone()).await, &["asks for a login", "`--src-creds`"]);
+    let mut wanted = request(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    );
+    assert_says(
+        &fail(wanted.clone()).await,
+        &["asks for a login", "`--src-creds`"],
+    );
     wanted.source_access.login = Some(Login::new("bert", "wrong"));
     let error = fail(wanted).await;
     assert_says(&error, &["does not accept the login of `bert`"]);
@@ -72,11 +95,20 @@ async fn a_password_is_sent_where_no_token_is_wanted() {
     .await;
     let source = Fake::start().await;
     image.put(&mut source.shelf(), "team/web", Some("1"));
-    let mut wanted = request(&source.place("team/web:1"), &destination.place("acme/web:1"));
+    let mut wanted = request(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    );
     wanted.destination_access.login = Some(Login::new("anna", "secret"));
     succeed(wanted).await;
     assert!(image.is_in(&destination.shelf(), "acme/web", "1"));
-    assert!(source.shelf().asked.iter().all(|asked| authorization(asked).is_empty()));
+    assert!(
+        source
+            .shelf()
+            .asked
+            .iter()
+            .all(|asked| authorization(asked).is_empty())
+    );
 }
 
 #[tokio::test]
@@ -95,10 +127,23 @@ async fn a_redirect_to_another_host_sees_no_token() {
     .await;
     let destination = Fake::start().await;
     image.put(&mut source.shelf(), "team/web", Some("1"));
-    let mut wanted = request(&source.place("team/web:1"), &destination.place("acme/web:1"));
+    let mut wanted = request(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    );
     wanted.source_access.login = Some(Login::new("anna", "secret"));
     succeed(wanted).await;
     let shelf = store.shelf();
-    assert!(shelf.asked.iter().any(|asked| asked.path.ends_with(&digest(&image.layers[0]))));
-    assert!(shelf.asked.iter().all(|asked| authorization(asked).is_empty()));
+    assert!(
+        shelf
+            .asked
+            .iter()
+            .any(|asked| asked.path.ends_with(&digest(&image.layers[0])))
+    );
+    assert!(
+        shelf
+            .asked
+            .iter()
+            .all(|asked| authorization(asked).is_empty())
+    );
 }

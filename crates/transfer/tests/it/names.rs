@@ -48,7 +48,11 @@ async fn a_repository_keeps_its_name_behind_the_pattern() {
         (
             "team/*",
             "acme/",
-            &["team/a/b:1 acme/a/b:1", "team/web:1 acme/web:1", "team/web:2 acme/web:2"],
+            &[
+                "team/a/b:1 acme/a/b:1",
+                "team/web:1 acme/web:1",
+                "team/web:2 acme/web:2",
+            ],
         ),
         ("t*l", "acme/", &["tool:1 acme/tool:1"]),
         (
@@ -64,7 +68,11 @@ async fn a_repository_keeps_its_name_behind_the_pattern() {
     ];
     for (from, to, expected) in cases {
         let wanted = request(&source.place(from), &destination.place(to));
-        assert_eq!(planned(&source, &destination, wanted).await, expected, "{from} {to}");
+        assert_eq!(
+            planned(&source, &destination, wanted).await,
+            expected,
+            "{from} {to}"
+        );
     }
 }
 
@@ -73,7 +81,10 @@ async fn tags_are_chosen_by_patterns() {
     let source = registry(&["a/b:1.0", "a/b:1.1", "a/b:2.0", "a/b:2.0-rc1", "a/b:latest"]).await;
     let destination = Fake::start().await;
     let mut wanted = request(&source.place("a/b"), &destination.place("c/d"));
-    wanted.selection.tags = vec!["1.?".parse().expect("a pattern"), "2*".parse().expect("one")];
+    wanted.selection.tags = vec![
+        "1.?".parse().expect("a pattern"),
+        "2*".parse().expect("one"),
+    ];
     wanted.selection.exclude = vec!["*-rc*".parse().expect("a pattern")];
     assert_eq!(
         planned(&source, &destination, wanted).await,
@@ -102,7 +113,11 @@ async fn what_makes_no_sense_is_refused_with_a_way_out() {
     for (from, to, parts) in [
         ("a/*", "acme/one", &["end the destination with `/`"][..]),
         ("a/*", "acme/*", &["is a pattern", "end it with `/`"]),
-        ("z/*", "acme/", &["no repository matches `z/*`", "`--from-file`"]),
+        (
+            "z/*",
+            "acme/",
+            &["no repository matches `z/*`", "`--from-file`"],
+        ),
     ] {
         let wanted = request(&source.place(from), &destination.place(to));
         assert_says(&refusal(plan(wanted).await), parts);
@@ -114,7 +129,10 @@ async fn what_makes_no_sense_is_refused_with_a_way_out() {
     wanted.selection.all_tags = true;
     assert_says(&refusal(plan(wanted).await), &["names one image"]);
     let wanted = request(&source.place("a/*"), "dir:/nowhere/at/all");
-    assert_says(&refusal(plan(wanted).await), &["don't go into one directory"]);
+    assert_says(
+        &refusal(plan(wanted).await),
+        &["don't go into one directory"],
+    );
 }
 
 #[tokio::test]

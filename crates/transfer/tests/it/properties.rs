@@ -8,7 +8,10 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,
         ([b'*', rest @ ..], _) => {
-            fits(rest, name) || name.split_first().is_some_and(|(_, name)| fits(pattern, name))
+            fits(rest, name)
+                || name
+                    .split_first()
+                    .is_some_and(|(_, name)| fits(pattern, name))
         }
         ([letter, pattern @ ..], [first, name @ ..]) if *letter == b'?' || letter == first => {
             fits(pattern, name)
@@ -64,7 +67,7 @@ proptest! {
 
 #[test]
 fn a_pattern_full_of_stars_is_quick() {
-    let pattern: Pattern = "a*".repeat(100).parse().expect("a pattern");
+    let pattern: Pattern = format!("{}c", "a*".repeat(100)).parse().expect("a pattern");
     let begun = std::time::Instant::now();
     assert!(!pattern.matches(&format!("{}b", "a".repeat(250))));
     assert!(begun.elapsed().as_millis() < 500);
@@ -78,12 +81,24 @@ fn places_are_read_as_the_table_says() {
     };
     let hub = registry("docker://debian:12");
     assert_eq!(hub.host.as_deref(), Some("docker.io"));
-    assert_eq!(hub.names, Names::One("library/debian".parse().expect("a name")));
+    assert_eq!(
+        hub.names,
+        Names::One("library/debian".parse().expect("a name"))
+    );
     let home = registry("acme/web:1");
-    assert_eq!((home.host, home.tag.map(|tag| tag.to_string())), (None, Some("1".to_owned())));
+    assert_eq!(
+        (home.host, home.tag.map(|tag| tag.to_string())),
+        (None, Some("1".to_owned()))
+    );
     assert_eq!(registry("acme/").names, Names::Below("acme/".to_owned()));
-    assert_eq!(registry("docker://localhost:5000/").names, Names::Below(String::new()));
-    assert!(matches!(registry("docker://[::1]:5000/a*").names, Names::Matching(_)));
+    assert_eq!(
+        registry("docker://localhost:5000/").names,
+        Names::Below(String::new())
+    );
+    assert!(matches!(
+        registry("docker://[::1]:5000/a*").names,
+        Names::Matching(_)
+    ));
     let layout = Place::Layout {
         path: "a/b".into(),
         name: Some("docker.io/library/x:1".to_owned()),

@@ -10,7 +10,13 @@ use crate::{
 
 fn images() -> [Image; 2] {
     ["amd64", "arm64"].map(|architecture| {
-        Image::of(vec![noise(architecture.len() as u64, 500), noise(u64::from(architecture.as_bytes()[1]), 700)], architecture)
+        Image::of(
+            vec![
+                noise(architecture.len() as u64, 500),
+                noise(u64::from(architecture.as_bytes()[1]), 700),
+            ],
+            architecture,
+        )
     })
 }
 
@@ -21,7 +27,9 @@ async fn source() -> (Fake, [Image; 2], Vec<u8>) {
         image.put(&mut source.shelf(), "team/web", None);
     }
     let list = index(&[(&images[0], "amd64"), (&images[1], "arm64")]);
-    source.shelf().put_manifest("team/web", Some("all"), INDEX, &list);
+    source
+        .shelf()
+        .put_manifest("team/web", Some("all"), INDEX, &list);
     (source, images, list)
 }
 
@@ -29,7 +37,11 @@ async fn source() -> (Fake, [Image; 2], Vec<u8>) {
 async fn an_index_is_copied_with_all_its_platforms_and_stored_last() {
     let (source, images, list) = source().await;
     let destination = Fake::start().await;
-    let report = copy(&source.place("team/web:all"), &destination.place("acme/web:all")).await;
+    let report = copy(
+        &source.place("team/web:all"),
+        &destination.place("acme/web:all"),
+    )
+    .await;
     assert_eq!(report.content.manifests.count, 3);
     let shelf = destination.shelf();
     assert_eq!(shelf.manifest("acme/web", "all"), Some(&list[..]));
@@ -54,10 +66,20 @@ async fn nested_indexes_are_followed_up_to_a_limit() {
             "manifests": [descriptor(INDEX, &list)] });
         list = outer.to_string().into_bytes();
         let tag = format!("n{level}");
-        source.shelf().put_manifest("team/web", Some(&tag), INDEX, &list);
+        source
+            .shelf()
+            .put_manifest("team/web", Some(&tag), INDEX, &list);
     }
-    copy(&source.place("team/web:n1"), &destination.place("acme/web:n1")).await;
-    let error = refuse(&source.place("team/web:n4"), &destination.place("acme/web:n4")).await;
+    copy(
+        &source.place("team/web:n1"),
+        &destination.place("acme/web:n1"),
+    )
+    .await;
+    let error = refuse(
+        &source.place("team/web:n4"),
+        &destination.place("acme/web:n4"),
+    )
+    .await;
     assert_says(&error, &["more than 4 levels deep"]);
     assert!(destination.shelf().manifest("acme/web", "n4").is_none());
 }
@@ -66,7 +88,10 @@ async fn nested_indexes_are_followed_up_to_a_limit() {
 async fn one_platform_is_copied_alone() {
     let (source, images, _) = source().await;
     let destination = Fake::start().await;
-    let mut wanted = request(&source.place("team/web:all"), &destination.place("acme/web:arm"));
+    let mut wanted = request(
+        &source.place("team/web:all"),
+        &destination.place("acme/web:arm"),
+    );
     wanted.platform = Some("linux/arm64/v8".parse().expect("a platform"));
     succeed(wanted).await;
     let shelf = destination.shelf();
@@ -83,7 +108,10 @@ async fn a_platform_that_is_missing_is_never_ignored() {
         let from = source.place(&format!("team/web:{tag}"));
         let mut wanted = request(&from, &destination.place("acme/web:x"));
         wanted.platform = Some("linux/riscv64".parse().expect("a platform"));
-        assert_says(&fail(wanted).await, &["no image for `linux/riscv64`", "`linux/amd64`"]);
+        assert_says(
+            &fail(wanted).await,
+            &["no image for `linux/riscv64`", "`linux/amd64`"],
+        );
     }
 }
 
@@ -93,8 +121,15 @@ async fn an_image_that_the_source_lacks_is_named() {
     let destination = Fake::start().await;
     let key = ("team/web".to_owned(), images[1].digest());
     source.shelf().manifests.remove(&key);
-    let error = refuse(&source.place("team/web:all"), &destination.place("acme/web:all")).await;
-    assert_says(&error, &[&images[1].digest(), "an index lists it", "`--platform`"]);
+    let error = refuse(
+        &source.place("team/web:all"),
+        &destination.place("acme/web:all"),
+    )
+    .await;
+    assert_says(
+        &error,
+        &[&images[1].digest(), "an index lists it", "`--platform`"],
+    );
     assert!(destination.shelf().manifest("acme/web", "all").is_none());
 }
 
@@ -102,7 +137,10 @@ async fn an_image_that_the_source_lacks_is_named() {
 /// of referrers that the registry gives itself.
 async fn referred() -> (Fake, Image, [Vec<u8>; 2], Image) {
     let image = Image::new(1);
-    let (tagged, listed) = (referrer(&image.manifest, "a/tagged"), referrer(&image.manifest, "a/listed"));
+    let (tagged, listed) = (
+        referrer(&image.manifest, "a/tagged"),
+        referrer(&image.manifest, "a/listed"),
+    );
     let signature = Image::new(5);
     let fallback = json!({ "schemaVersion": 2, "mediaType": INDEX,
         "manifests": [descriptor(MANIFEST, &tagged), descriptor(MANIFEST, &listed)] });
@@ -127,7 +165,12 @@ async fn referrers_and_signatures_come_along_when_they_are_wanted() {
     let destination = Fake::start().await;
     let (from, to) = (source.place("team/web:1"), destination.place("acme/web:1"));
     copy(&from, &to).await;
-    assert!(destination.shelf().manifest("acme/web", &digest(&referrers[0])).is_none());
+    assert!(
+        destination
+            .shelf()
+            .manifest("acme/web", &digest(&referrers[0]))
+            .is_none()
+    );
     let mut wanted = request(&from, &to);
     wanted.referrers = true;
     succeed(wanted).await;
@@ -139,8 +182,8 @@ async fn referrers_and_signatures_come_along_when_they_are_wanted() {
     let tag = image.digest().replace(':', "-");
     assert!(signature.is_in(&shelf, "acme/web", &format!("{tag}.sig")));
     // The destination keeps no list itself, so there is one under the tag.
-    let list: Value = serde_json::from_slice(shelf.manifest("acme/web", &tag).expect("a list"))
-        .expect("JSON");
+    let list: Value =
+        serde_json::from_slice(shelf.manifest("acme/web", &tag).expect("a list")).expect("JSON");
     let types = list["manifests"].as_array().expect("a list").iter();
     let types: Vec<_> = types.map(|entry| entry["artifactType"].clone()).collect();
     assert_eq!(types, ["a/tagged", "a/listed"]);
@@ -173,14 +216,19 @@ async fn what_is_listed_as_a_referrer_and_is_none_is_left() {
         "manifests": [descriptor(MANIFEST, &stranger.manifest)] });
     let source = Fake::lying(move |asked| {
         asked.is("GET", "/referrers/").then(|| {
-            Reply::new(200).with("Content-Type", INDEX).body(list.to_string())
+            Reply::new(200)
+                .with("Content-Type", INDEX)
+                .body(list.to_string())
         })
     })
     .await;
     image.put(&mut source.shelf(), "team/web", Some("1"));
     stranger.put(&mut source.shelf(), "team/web", None);
     let destination = Fake::start().await;
-    let mut wanted = request(&source.place("team/web:1"), &destination.place("acme/web:1"));
+    let mut wanted = request(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    );
     wanted.referrers = true;
     succeed(wanted).await;
     let shelf = destination.shelf();

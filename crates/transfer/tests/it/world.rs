@@ -17,7 +17,10 @@ pub(crate) struct Notes(pub(crate) Mutex<Vec<String>>);
 impl Watch for Notes {
     fn event(&self, event: Event<'_>) {
         if let Event::Note(text) = event {
-            self.0.lock().expect("no test panics with it").push(text.to_owned());
+            self.0
+                .lock()
+                .expect("no test panics with it")
+                .push(text.to_owned());
         }
     }
 }
@@ -85,10 +88,15 @@ pub(crate) async fn fail(request: Request) -> String {
         Err(error) => error.to_string(),
         Ok(report) => {
             let mut errors = report.images.iter().filter_map(|image| image.error.clone());
-            errors.next().unwrap_or_else(|| panic!("nothing failed: {report:?}"))
+            errors
+                .next()
+                .unwrap_or_else(|| panic!("nothing failed: {report:?}"))
         }
     };
-    assert!(!error.contains('\n') && !error.ends_with('.'), "no sentence: {error}");
+    assert!(
+        !error.contains('\n') && !error.ends_with('.'),
+        "no sentence: {error}"
+    );
     error
 }
 
