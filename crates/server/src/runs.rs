@@ -40,6 +40,8 @@ pub(crate) struct Run<O, P, R> {
     pub(crate) progress: P,
     /// Set once, at the end. A std mutex: held for a copy.
     outcome: Mutex<Option<Outcome<R>>>,
+    /// Held until others may begin. An async lock: the next run waits for it.
+    closing: tokio::sync::Mutex<()>,
 }
 
 /// How a run ended.
@@ -61,6 +63,7 @@ impl<O, P: Default, R: Clone> Run<O, P, R> {
             options,
             progress: P::default(),
             outcome: Mutex::new(None),
+            closing: tokio::sync::Mutex::default(),
         }
     }
 
@@ -217,6 +220,11 @@ impl Runs {
         B: RunBody + for<'a> From<&'a Run<O, P, R>>,
     {
         let new = Arc::new(new);
+        let last = lock(slot).clone();
+        if let Some(last) = last.filter(|last| last.outcome().is_some()) {
+            // It has ended, but may not have given its lease back yet.
+            let _closed = last.closing.lock().await;
+        }
         {
             let mut slot = lock(slot);
             if slot.as_ref().is_some_and(|last| last.outcome().is_none()) {
@@ -243,6 +251,7 @@ impl Runs {
     ) where
         B: RunBody + for<'a> From<&'a Run<O, P, R>>,
     {
+        let _closing = run.closing.lock().await;
         let _begun = run.begun(&*self.clock);
         let document = || B::from(run).document();
         let result = tokio::select! {

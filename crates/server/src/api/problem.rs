@@ -91,7 +91,11 @@ impl Problem {
 
 /// What the request needs can't be reached now.
 fn away() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, AWAY.to_owned())
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        UNAVAILABLE,
+        AWAY.to_owned(),
+    )
 }
 
 fn internal() -> Problem {

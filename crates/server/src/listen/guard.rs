@@ -33,9 +33,9 @@ use super::{
 const LINGER: Duration = Duration::from_secs(1);
 
 /// How many bytes of files one connection sends before the others of its thread
-/// get their turn. With a fast reader the socket is never full; this is about a
-/// millisecond of sending.
-const BURST: usize = 4 << 20;
+/// get their turn. With a fast reader the socket is never full; this is two
+/// milliseconds of sending at most.
+const BURST: usize = 8 << 20;
 
 /// What an HTTP/2 client says first (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

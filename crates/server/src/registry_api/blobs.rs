@@ -113,7 +113,9 @@ async fn redirect(
         registry.usage_of(name).sent(blob.size);
     }
     locate(&mut headers, &url);
-    Ok(Some((StatusCode::TEMPORARY_REDIRECT, headers).into_response()))
+    Ok(Some(
+        (StatusCode::TEMPORARY_REDIRECT, headers).into_response(),
+    ))
 }
 
 pub(super) async fn head(

@@ -49,9 +49,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Counted<B> {
         if let Some(Ok(frame)) = &frame {
             let size = frame.data_ref().map_or(0, Bytes::len) as u64;
             // Nobody asks for more than the last one.
-            match this.body.is_end_stream() {
-                true => this.usage.sent(size),
-                false => this.leaving = size,
+            if this.body.is_end_stream() {
+                this.usage.sent(size);
+            } else {
+                this.leaving = size;
             }
         }
         Poll::Ready(frame)

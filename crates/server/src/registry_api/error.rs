@@ -195,10 +195,7 @@ pub(crate) fn is_away(error: &Error) -> bool {
 /// The same of the database alone.
 pub(crate) fn is_away_now(error: &landfall_database::Error) -> bool {
     use landfall_database::Error;
-    matches!(
-        error,
-        Error::Unavailable(_) | Error::Unknown | Error::Busy
-    )
+    matches!(error, Error::Unavailable(_) | Error::Unknown | Error::Busy)
 }
 
 fn out_of_space(error: &Error) -> OciError {

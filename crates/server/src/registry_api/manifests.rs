@@ -38,13 +38,12 @@ pub(super) async fn get(
         header::CONTENT_LENGTH,
         HeaderValue::from(manifest.content.len()),
     );
-    let content = match call.parts.method {
-        Method::HEAD => Body::empty(),
-        _ => {
-            let size = manifest.content.len() as u64;
-            manifest.usage().pulled(size, call.server.clock.now());
-            Body::from(manifest.content.clone())
-        }
+    let content = if call.parts.method == Method::HEAD {
+        Body::empty()
+    } else {
+        let size = manifest.content.len() as u64;
+        manifest.usage().pulled(size, call.server.clock.now());
+        Body::from(manifest.content.clone())
     };
     Ok((headers, content).into_response())
 }
