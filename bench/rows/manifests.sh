@@ -109,12 +109,14 @@ row_manifests_two_servers() {
 start_bucket() {
     ceph_start "$scratch/ceph"
     ready_bucket || die "the bucket can't be made"
-    bucket_url="s3://$ceph_key:$ceph_secret@bench?region=us-east-1"
+    bucket_url="s3://bench?region=us-east-1"
     bucket_url+="&endpoint=http://127.0.0.1:$ceph_port"
+    export AWS_ACCESS_KEY_ID="$ceph_key" AWS_SECRET_ACCESS_KEY="$ceph_secret"
 }
 
 ready_bucket() {
     curl --fail --silent --show-error --max-time 30 --request PUT \
         --user "$ceph_key:$ceph_secret" --aws-sigv4 aws:amz:us-east-1:s3 \
+        --header "x-amz-content-sha256: UNSIGNED-PAYLOAD" \
         "http://127.0.0.1:$ceph_port/bench"
 }

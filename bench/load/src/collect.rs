@@ -17,7 +17,7 @@ use crate::{
 /// How often the run is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 /// A run that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 const RUNS: &str = "/api/v1/gc/runs";
 
 /// What the collection and the pushes did.

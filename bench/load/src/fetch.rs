@@ -77,8 +77,7 @@ pub fn run(options: &Options) -> Result<Report> {
     let start = Arc::new(Barrier::new(options.connections + 1));
     let threads: Vec<_> = (0..options.connections)
         .map(|_| {
-            let (left, moved, start) =
-                (Arc::clone(&left), Arc::clone(&moved), Arc::clone(&start));
+            let (left, moved, start) = (Arc::clone(&left), Arc::clone(&moved), Arc::clone(&start));
             let (server, path) = (options.server, options.path.clone());
             thread::spawn(move || -> Result<()> {
                 let connection = Connection::open(server, None);

@@ -121,11 +121,7 @@ fn push_blob(
 }
 
 /// Starts an upload, and answers where its bytes go.
-pub fn upload_path(
-    connection: &mut Connection,
-    repository: &str,
-    digest: &str,
-) -> Result<String> {
+pub fn upload_path(connection: &mut Connection, repository: &str, digest: &str) -> Result<String> {
     let path = format!("/v2/{repository}/blobs/uploads/");
     let started = connection.expect(("POST", &path), None, b"", &[202])?;
     let Some(location) = started.header("location") else {
@@ -147,11 +143,6 @@ pub fn put_manifest(
     manifest: &Manifest,
 ) -> Result<()> {
     let path = format!("/v2/{repository}/manifests/{tag}");
-    connection.expect(
-        ("PUT", &path),
-        Some(MANIFEST),
-        &manifest.content,
-        &[201],
-    )?;
+    connection.expect(("PUT", &path), Some(MANIFEST), &manifest.content, &[201])?;
     Ok(())
 }

@@ -208,9 +208,7 @@ struct Ready {
 fn main() -> ExitCode {
     let said = run(Command::parse().kind)
         .map_err(|error| error.to_string())
-        .and_then(|report| {
-            writeln!(io::stdout(), "{report}").map_err(|error| error.to_string())
-        });
+        .and_then(|report| writeln!(io::stdout(), "{report}").map_err(|error| error.to_string()));
     match said {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -155,20 +155,20 @@ fn push(options: &Options, run: u64, done: &Done) -> Result<()> {
 
 /// Pushes for a while.
 pub fn run(options: &Options) -> Result<Report> {
-    let pushers = Pushers::start(options);
-    while pushers.pushes() < options.warm_up && !pushers.has_failed() {
+    let clients = Pushers::start(options);
+    while clients.pushes() < options.warm_up && !clients.has_failed() {
         thread::sleep(Duration::from_millis(1));
     }
-    let (before, started) = (pushers.pushes(), Instant::now());
+    let (before, started) = (clients.pushes(), Instant::now());
     let cpu_before = cpu_seconds(options.process)?;
-    while started.elapsed() < options.duration && !pushers.has_failed() {
+    while started.elapsed() < options.duration && !clients.has_failed() {
         thread::sleep(Duration::from_millis(10).min(options.duration));
     }
-    let (pushes, seconds) = (pushers.pushes() - before, started.elapsed().as_secs_f64());
+    let (pushes, seconds) = (clients.pushes() - before, started.elapsed().as_secs_f64());
     let cpu = cpu_seconds(options.process)? - cpu_before;
-    let sent_again = pushers.sent_again();
+    let sent_again = clients.sent_again();
     let mut latencies = Latencies::default();
-    let counted = pushers.stop()?.into_iter().skip(before as usize);
+    let counted = clients.stop()?.into_iter().skip(before as usize);
     for latency in counted.take(pushes as usize) {
         latencies.record(latency);
     }

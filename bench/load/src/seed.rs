@@ -199,11 +199,7 @@ fn link_insert(
 fn candidate_insert(tx: &WriteTransaction<'_>, blob: &Blob, due: Timestamp) -> Seeded {
     tx.execute(
         "insert into candidate(id, digest, due) values (?1, ?2, ?3)",
-        params![
-            Id::<Candidate>::new_at(due.unix_micros()),
-            blob.digest,
-            due
-        ],
+        params![Id::<Candidate>::new_at(due.unix_micros()), blob.digest, due],
     )?;
     Ok(())
 }

@@ -201,7 +201,9 @@ impl Connection {
         let mut left = head.body - early.len() as u64;
         self.buffer.clear();
         while left > 0 {
-            let most = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let most = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
             match self.stream.read(&mut buffer[..most]) {
                 Ok(0) => return Err(wrong("GET", path, "the body ended early")),
                 Ok(count) => {
@@ -316,6 +318,7 @@ pub(crate) fn wrong(method: &str, path: &str, why: &str) -> Error {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

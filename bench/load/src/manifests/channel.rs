@@ -82,7 +82,9 @@ impl Channel {
         match self.stream.read(&mut self.buffer[self.filled..]) {
             Ok(0) => return Err(wrong("the connection was closed")),
             Ok(count) => self.filled += count,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
                 return Ok(None);
             }
             Err(error) => return Err(Error::io("reading an answer")(error)),

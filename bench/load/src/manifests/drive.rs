@@ -190,8 +190,7 @@ impl Driver {
             let text = String::from_utf8_lossy(&requests[request].text);
             text.lines().next().unwrap_or_default().to_owned()
         };
-        let Some((waiting, head)) = self.channels[index].receive(first_line, self.may_fail)?
-        else {
+        let Some((waiting, head)) = self.channels[index].receive(first_line, self.may_fail)? else {
             return Ok(false);
         };
         self.latencies.record(now.duration_since(waiting.due));

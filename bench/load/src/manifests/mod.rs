@@ -113,7 +113,7 @@ pub fn run(plan: &Plan, options: &Options) -> Result<Report> {
     let Some(first) = options.servers.first() else {
         return Err(Error::Usage("no server was given".to_owned()));
     };
-    let moves = match options.move_every {
+    let tag = match options.move_every {
         Some(every) => {
             let time = options.warm_up + options.duration + Duration::from_secs(2);
             let count = (time.as_secs_f64() / every.as_secs_f64()).ceil() as usize;
@@ -122,14 +122,14 @@ pub fn run(plan: &Plan, options: &Options) -> Result<Report> {
         }
         None => None,
     };
-    let history = moves.as_ref().map(|(moves, _)| moves.history());
+    let history = tag.as_ref().map(|(moves, _)| moves.history());
     let stop = Arc::new(AtomicBool::new(false));
-    let mover = moves.map(|(moves, every)| {
+    let mover = tag.map(|(moves, every)| {
         let stop = Arc::clone(&stop);
         thread::spawn(move || moves.run(every, &stop))
     });
     let mut driver = drive::Driver::connect(plan, options, history.clone())?;
-    let driven = driver.run(options, || {
+    let outcome = driver.run(options, || {
         let used = options.processes.iter().map(|id| account::used(*id));
         used.map(|used| Ok(used?.cpu_seconds)).sum::<Result<f64>>()
     });
@@ -139,7 +139,7 @@ pub fn run(plan: &Plan, options: &Options) -> Result<Report> {
             .join()
             .unwrap_or_else(|_| Err(Error::Usage("the mover panicked".to_owned())))?;
     }
-    let mut report = driven?;
+    let mut report = outcome?;
     report.moves = history.map_or(0, |history| history.acknowledged());
     Ok(report)
 }
