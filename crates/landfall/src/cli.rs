@@ -14,7 +14,7 @@ use crate::{commands::copy, config};
 
 pub(crate) use event::EventCommand;
 pub(crate) use tag::{TagCommand, TagName, Target};
-pub(crate) use webhook::{WebhookCommand, WebhookFilter};
+pub(crate) use webhook::{State as WebhookState, WebhookCommand, WebhookFilter};
 
 /// From a build artifact to a running container, in one binary.
 #[derive(Debug, Parser)]
@@ -136,8 +136,12 @@ after the backup holds all that the backup names.")]
         file: PathBuf,
     },
     /// Bring saved metadata back, on the server's machine, while it is stopped
-    #[command(after_help = "Example:
-  landfall restore --data /var/lib/landfall landfall.tar")]
+    #[command(after_help = "Examples:
+  landfall restore --data /var/lib/landfall landfall.tar
+  landfall restore --database-url postgres://landfall@db/landfall landfall.tar
+
+A backup of one kind of database can be restored into the other. PostgreSQL has
+to be empty. Copy the master key, `keys/master` in the data folder, before.")]
     Restore {
         /// The file that `landfall backup` wrote
         #[arg(value_name = "FILE")]
@@ -145,6 +149,10 @@ after the backup holds all that the backup names.")]
         /// Replace metadata that is there; the old file is kept beside it
         #[arg(long)]
         force: bool,
+        /// Do without the master key: webhooks need a new secret afterwards, and
+        /// tokens that were given out are not good any more
+        #[arg(long)]
+        forget_secrets: bool,
     },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
@@ -181,7 +189,7 @@ pub(crate) enum RepoCommand {
     },
     /// Say which tags of a repository may be moved and deleted
     #[command(after_help = "Examples:
-  landfall repo update acme/web --immutable-tags --except latest --except 'dev-*'
+  landfall repo update acme/web --immutable-tags --except 'dev-*'
   landfall repo update acme/web --mutable-tags --except 'v*'
 
 An immutable tag is set once. Pushing the same image under it again succeeds.")]

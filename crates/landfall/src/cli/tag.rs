@@ -61,8 +61,8 @@ pub(crate) enum TagCommand {
     /// Turn back what happened to a tag last: a move, a deletion, an undo
     #[command(after_help = "Example:\n  landfall tag undo acme/web:prod
 
-Possible until the undo window of the server ends, 24 hours if nobody has set
-another. A tag that went with its image comes back with `landfall image restore`.")]
+Possible until the server's undo window ends, 24 hours unless it is set.
+Restore the image where the tag went with its image.")]
     Undo {
         /// The tag: `acme/web:prod`
         #[arg(value_name = "TAG")]

@@ -106,24 +106,28 @@ pub(super) async fn run(
                 }
             }
         }
-        ImageCommand::Restore { image } => {
-            let (name, reference) = parts(&image)?;
-            let path = ["repositories", &name, "images", &reference, "restore"];
-            let restored = client.call(Method::POST, &path, &[], None).await?;
-            match format {
-                Format::Json => output::json(&restored),
-                Format::Table => {
-                    output::line(&format!("restored {image}"));
-                    for field in ["manifests", "tags"] {
-                        for each in restored[field].as_array().into_iter().flatten() {
-                            output::line(&format!("  {}", each.as_str().unwrap_or_default()));
-                        }
-                    }
+        ImageCommand::Restore { image } => restore(client, &image, format).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings back what was deleted.
+async fn restore(client: &Client, image: &ImageReference, format: Format) -> Result<()> {
+    let (name, reference) = parts(image)?;
+    let path = ["repositories", &name, "images", &reference, "restore"];
+    let restored = client.call(Method::POST, &path, &[], None).await?;
+    match format {
+        Format::Json => output::json(&restored),
+        Format::Table => {
+            output::line(&format!("restored {image}"));
+            for field in ["manifests", "tags"] {
+                for each in restored[field].as_array().into_iter().flatten() {
+                    output::line(&format!("  {}", each.as_str().unwrap_or_default()));
                 }
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// The name of the repository, and the tag or digest in it.

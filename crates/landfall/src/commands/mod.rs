@@ -34,8 +34,16 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
     match command {
         Command::Serve => serve::run(load(matches)?).await?,
         Command::Config(ConfigCommand::Show) => show(&load(matches)?, format),
-        Command::Restore { file, force } => {
-            restore::run(&load(matches)?.config, &file, force, format)?;
+        Command::Restore {
+            file,
+            force,
+            forget_secrets,
+        } => {
+            let wishes = restore::Wishes {
+                force,
+                forget_secrets,
+            };
+            restore::run(&load(matches)?.config, &file, wishes, format).await?;
         }
         Command::Repo(command) => repo::run(&client()?, command, format).await?,
         Command::Image(command) => return image::run(&connection, command, format).await,

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use landfall_clock::{Clock, SystemClock};
+use landfall_identity::master_key_forget;
 use landfall_server::api::{DESCRIPTION, Description, FORMAT, METADATA};
 use serde_json::json;
 
@@ -22,32 +23,53 @@ use crate::{
 /// The description is this long at the most, in bytes.
 const LONGEST_DESCRIPTION: u64 = 64 * 1024;
 
-pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> Result<()> {
-    let DatabaseUrl::Sqlite(database) = &config.database.url else {
-        bail!("a backup is restored into SQLite; `pg_dump` and `pg_restore` do it for PostgreSQL")
-    };
+/// What was asked for beside the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wishes {
+    /// Metadata that is there is replaced.
+    pub(super) force: bool,
+    /// The secrets in the backup need not be opened again.
+    pub(super) forget_secrets: bool,
+}
+
+pub(super) async fn run(
+    config: &Config,
+    file: &Path,
+    wishes: Wishes,
+    format: Format,
+) -> Result<()> {
     serve::create_private(&config.data)
         .with_context(|| format!("`{}` can't be made", config.data.display()))?;
     let _lock = DataLock::take(&config.data)?;
-    if database.exists() && !force {
-        bail!(
-            "`{}` is there already; `--force` replaces it and keeps the old file beside it",
-            database.display()
-        );
-    }
-    let restored = database.with_extension("restoring");
-    remove(&restored);
-    let unpacked = unpack(file, &restored)
-        .with_context(|| format!("`{}` is no whole backup", file.display()))
-        .and_then(|description| {
-            serve::check_database(&restored).context("the backup can't be used")?;
-            Ok(description)
-        });
-    let description = unpacked.inspect_err(|_| remove(&restored))?;
-    let directory = database.parent().unwrap_or(Path::new("."));
-    set_aside(database)?;
-    fs::rename(&restored, database)?;
-    File::open(directory)?.sync_all()?;
+    let description = match &config.database.url {
+        DatabaseUrl::Sqlite(database) => {
+            if database.exists() && !wishes.force {
+                bail!(
+                    "`{}` is there already; `--force` replaces it and keeps the old file beside it",
+                    database.display()
+                );
+            }
+            let restored = database.with_extension("restoring");
+            let description = prepare(config, file, &restored, wishes).await?;
+            let directory = database.parent().unwrap_or(Path::new("."));
+            set_aside(database)?;
+            fs::rename(&restored, database)?;
+            File::open(directory)?.sync_all()?;
+            description
+        }
+        DatabaseUrl::Postgres(_) => {
+            let restored = config.data.join("landfall.restoring");
+            let description = prepare(config, file, &restored, wishes).await?;
+            let copied = async {
+                let database = serve::open_database(config).await?;
+                Ok::<_, anyhow::Error>(database.copy_from(&restored).await?)
+            };
+            let copied = copied.await;
+            remove(&restored);
+            copied?;
+            description
+        }
+    };
     let Description { store, created, .. } = description;
     match format {
         Format::Json => output::json(&json!({ "store": store, "created": created })),
@@ -57,6 +79,36 @@ pub(super) fn run(config: &Config, file: &Path, force: bool, format: Format) -> 
         )),
     }
     Ok(())
+}
+
+/// Unpacks the metadata to a new file, brings it up to date, and sees that this
+/// server could serve it. Leaves nothing if not.
+async fn prepare(
+    config: &Config,
+    file: &Path,
+    restored: &Path,
+    wishes: Wishes,
+) -> Result<Description> {
+    let unpacked = restored.with_extension("unpacking");
+    remove(&unpacked);
+    remove(restored);
+    let prepared = async {
+        let description = unpack(file, &unpacked)
+            .with_context(|| format!("`{}` is no whole backup", file.display()))?;
+        let unusable = "the backup can't be used";
+        let database = serve::open_file(&unpacked).await.context(unusable)?;
+        if wishes.forget_secrets {
+            master_key_forget(&database).await?;
+        }
+        serve::check_master_key(config, &database).await?;
+        // One file, whatever still lies in the log of the other.
+        create(restored)?;
+        database.copy_to(restored).await?;
+        Ok(description)
+    };
+    let prepared = prepared.await;
+    remove(&unpacked);
+    prepared.inspect_err(|_| remove(restored))
 }
 
 /// The files of a database, the log first. A log that is left alone would be
@@ -118,16 +170,20 @@ fn unpack(file: &Path, to: &Path) -> Result<Description> {
         } else if path == Path::new(METADATA) {
             let description = description.context("the description is missing")?;
             let size = entry.size();
-            // It holds the hashes of passwords.
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(to)?;
+            let mut file = create(to)?;
             let copied = io::copy(&mut entry, &mut file)?;
             ensure!(copied == size, "it breaks off");
             file.sync_all()?;
             return Ok(description);
         }
     }
+}
+
+/// Makes a file that nobody else may read: it holds the hashes of passwords.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    cli::{Format, WebhookCommand, WebhookFilter},
+    cli::{Format, WebhookCommand, WebhookFilter, WebhookState},
     client::Client,
     output::{self, text, time},
 };
@@ -68,7 +68,7 @@ pub(super) async fn run(
         }
         WebhookCommand::Test { id } => return test(client, &id, format).await,
         WebhookCommand::Deliveries { id, state, limit } => {
-            let state = state.map(|state| state.as_str());
+            let state = state.map(WebhookState::as_str);
             let items = deliveries(client, &id, state, limit).await?;
             list_deliveries(format, &items);
         }
@@ -103,10 +103,10 @@ fn chosen(filter: &WebhookFilter) -> Map<String, Value> {
 fn joined(webhook: &Value, field: &str) -> String {
     let texts = webhook[field].as_array().into_iter().flatten();
     let texts: Vec<_> = texts.filter_map(Value::as_str).collect();
-    match texts.is_empty() {
-        true => "all".to_owned(),
-        false => texts.join(", "),
+    if texts.is_empty() {
+        return "all".to_owned();
     }
+    texts.join(", ")
 }
 
 fn state(webhook: &Value) -> String {
@@ -173,9 +173,10 @@ async fn test(client: &Client, id: &str, format: Format) -> Result<ExitCode> {
         )),
         (Format::Table, false) => bail!("{}", text(&attempt, "error")),
     }
-    Ok(match delivered {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
+    Ok(if delivered {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
@@ -233,12 +234,11 @@ async fn redeliver(
     delivery: Option<String>,
     format: Format,
 ) -> Result<()> {
-    let chosen = match delivery {
-        Some(delivery) => vec![delivery],
-        None => {
-            let dead = deliveries(client, id, Some("dead"), usize::MAX).await?;
-            dead.iter().map(|each| text(each, "id")).collect()
-        }
+    let chosen = if let Some(delivery) = delivery {
+        vec![delivery]
+    } else {
+        let dead = deliveries(client, id, Some("dead"), usize::MAX).await?;
+        dead.iter().map(|each| text(each, "id")).collect()
     };
     let mut again = Vec::new();
     for delivery in &chosen {

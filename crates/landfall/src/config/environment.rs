@@ -13,13 +13,15 @@ pub(super) const FILE: &str = "LANDFALL_CONFIG";
 
 /// Variables of ours that are no settings: the first password, the master key,
 /// the client's server and credentials, and the log filter.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "LANDFALL_ADMIN_PASSWORD",
     "LANDFALL_MASTER_KEY",
     "LANDFALL_SERVER",
     "LANDFALL_USER",
     "LANDFALL_PASSWORD",
     "LANDFALL_CA_CERTIFICATE",
+    "LANDFALL_SRC_CREDS",
+    "LANDFALL_DST_CREDS",
     "LANDFALL_LOG",
 ];
 

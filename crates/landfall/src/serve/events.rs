@@ -21,7 +21,7 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// How long nobody numbers events after a server has died.
 const LEASE: Duration = Duration::from_secs(5);
 /// How long a delivery waits that a dead server had begun.
-const CLAIM: Duration = Duration::from_secs(45);
+const CLAIM: Duration = Duration::from_secs(6);
 
 pub(super) fn open_notify(
     config: &Config,

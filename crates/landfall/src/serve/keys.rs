@@ -51,6 +51,23 @@ pub(super) async fn master_key(
     Ok(Arc::new(key))
 }
 
+/// Whether this server could open the secrets of a database that it is to get.
+pub(crate) async fn check_master_key(config: &Config, database: &Database) -> Result<()> {
+    let Some(known) = master_key_known(database).await? else {
+        return Ok(());
+    };
+    let way_out = "or do without those secrets by `--forget-secrets`";
+    match given(config)? {
+        Some(key) if key.fingerprint().to_string() == known => Ok(()),
+        Some(key) => bail!(
+            "the secrets in the backup are sealed under the master key {known}, and this server \
+             has {}; give it that key, {way_out}",
+            key.fingerprint()
+        ),
+        None => bail!("{}, {way_out}", missing(config, &known)),
+    }
+}
+
 /// What to say where a database's master key is not there.
 fn missing(config: &Config, known: &str) -> String {
     format!(

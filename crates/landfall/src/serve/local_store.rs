@@ -5,7 +5,7 @@
 //! server with such a store holds the lease `local-store`, and a second one is
 //! refused. With SQLite the lock on the data folder says the same.
 //!
-//! The folder itself is locked as well. Who has that lock and finds that the
+//! The store has its folder locked as well. Who has that lock and finds that the
 //! lease is held for this very folder of this machine knows that its holder is
 //! dead, and goes on at once. Anybody else waits for the end of a dead server's
 //! lease, and for no longer than a living one takes to renew its own.
@@ -22,7 +22,6 @@ use landfall_database::{
     Database, Error,
     lease::{self, Lease},
 };
-use rustix::fs::FlockOperation;
 use tokio::task::JoinHandle;
 
 const NAME: &str = "local-store";
@@ -36,29 +35,17 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) struct LocalStore {
     database: Database,
     lease: Lease,
-    /// Locked as long as this lives.
-    _folder: File,
 }
 
 impl LocalStore {
-    /// Takes the folder for this server.
+    /// Takes the folder for this server, which has its lock.
     pub(super) async fn take(database: &Database, path: &Path) -> Result<Self> {
-        super::create_private(path)
-            .with_context(|| format!("the blob store `{}` can't be made", path.display()))?;
         let folder = File::open(path)
             .with_context(|| format!("the blob store `{}` can't be opened", path.display()))?;
-        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => bail!(refused(path)),
-            Err(error) => {
-                return Err(error).with_context(|| format!("`{}` can't be locked", path.display()));
-            }
-        }
         let lease = acquire(database, &holder(&folder)?, path).await?;
         Ok(Self {
             database: database.clone(),
             lease,
-            _folder: folder,
         })
     }
 
@@ -71,7 +58,6 @@ impl LocalStore {
             let Self {
                 database,
                 mut lease,
-                _folder,
             } = self;
             loop {
                 tokio::select! {

@@ -23,7 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::services::{hold_local_store, limits, open_blobs, open_identity, registry_settings};
 pub(crate) use self::{
     folder::{DataLock, create_private},
-    services::{check_database, open_database},
+    keys::check_master_key,
+    services::{open_database, open_file},
 };
 use crate::{
     config::{Config, Loaded},
@@ -51,8 +52,8 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
 
     let database = open_database(&config).await?;
     let master = keys::master_key(&config, &database, &*clock).await?;
+    let blobs = open_blobs(&config).await?;
     let local = hold_local_store(&config, &database).await?;
-    let blobs = open_blobs(&config)?;
     let settings = registry_settings(&config);
     let registry =
         Arc::new(Registry::open(database.clone(), blobs, Arc::clone(&clock), settings).await?);

@@ -1,6 +1,6 @@
 //! The services below HTTP, as the settings say.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use landfall_blobs::{BlobStore, DiskStore, S3Options, S3Store};
@@ -13,6 +13,9 @@ use landfall_server::listen::Limits;
 
 use super::local_store::{self, LocalStore};
 use crate::config::{BlobsUrl, Config, DatabaseUrl};
+
+/// How long a start waits for the answer of an S3 server.
+const AT_START: Duration = Duration::from_secs(5);
 
 /// The schemas of the domains, floor by floor.
 const SCHEMAS: &[MigrationSet] = &[
@@ -41,12 +44,11 @@ pub(crate) async fn open_database(config: &Config) -> Result<Database> {
     Ok(database)
 }
 
-/// Whether a file is a database that this program can serve.
-pub(crate) fn check_database(path: &Path) -> Result<()> {
+/// A SQLite file, brought up to date.
+pub(crate) async fn open_file(path: &Path) -> Result<Database> {
     let database = Database::open_sqlite(path)?;
-    let check = async { database.migrate(SCHEMAS).await };
-    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(check))?;
-    Ok(())
+    database.migrate(SCHEMAS).await?;
+    Ok(database)
 }
 
 /// What a folder of blobs needs beside a database that others may use.
@@ -62,7 +64,7 @@ pub(super) async fn hold_local_store(
     }
 }
 
-pub(super) fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
+pub(super) async fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
     match &config.blobs.url {
         BlobsUrl::Folder(path) => {
             let store = DiskStore::open(path)
@@ -71,6 +73,13 @@ pub(super) fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
         }
         BlobsUrl::S3(url) => {
             let options: S3Options = url.reveal().parse()?;
+            // Once with little patience: a start tells soon what is wrong.
+            let asking = S3Options {
+                silence: AT_START,
+                patience: AT_START,
+                ..options.clone()
+            };
+            S3Store::new(asking)?.store_id().await?;
             Ok(Arc::new(S3Store::new(options)?))
         }
     }

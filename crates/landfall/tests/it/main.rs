@@ -3,12 +3,15 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod backends;
 mod cli;
 mod clients;
 mod conformance;
+mod events;
 mod faults;
 mod hostile;
 mod server;
+mod services;
 mod session;
 mod start;
 

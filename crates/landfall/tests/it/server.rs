@@ -9,6 +9,8 @@ use std::{
 
 use reqwest::{Method, RequestBuilder};
 
+use crate::backends;
+
 /// The administrator's password on every server of the tests.
 pub(crate) const PASSWORD: &str = "a secret of the tests";
 
@@ -75,7 +77,10 @@ impl Server {
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(&options.flags)
+            .env_remove("LANDFALL_TEST_POSTGRES_URL")
+            .env_remove("LANDFALL_TEST_S3_URL")
             .env("LANDFALL_ADMIN_PASSWORD", PASSWORD)
+            .envs(backends::of_suite(data))
             .envs(
                 options
                     .environment
@@ -148,6 +153,11 @@ impl Server {
 
     /// Kills the server, as `kill -9` does, and waits until it is gone.
     pub(crate) fn kill(mut self) {
+        self.kill_in_place();
+    }
+
+    /// As [`Server::kill`], where another one takes its place.
+    pub(crate) fn kill_in_place(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

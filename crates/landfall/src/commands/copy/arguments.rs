@@ -63,6 +63,10 @@ Exit status: 0 if all is at the destination, 1 if something failed, 130 if the
 copy was interrupted.";
 
 /// What to copy where, and how.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Where from

@@ -17,7 +17,8 @@ use crate::{
     output::{self, short_digest},
 };
 
-const LAYER: &str = "{prefix} {bar:24} {bytes:>10} of {total_bytes:<10} {bytes_per_sec}";
+const LAYER: &str =
+    "{prefix} {bar:18} {decimal_bytes:>9} of {decimal_total_bytes:<9} {decimal_bytes_per_sec}";
 const ALL: &str = "{pos} of {len} images";
 
 /// Draws, or prints.

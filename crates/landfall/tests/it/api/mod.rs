@@ -7,6 +7,7 @@ mod layers;
 mod operation;
 mod repositories;
 mod routes;
+mod tags;
 
 use reqwest::{Method, Response};
 use serde_json::Value;

@@ -97,6 +97,11 @@ pub(super) async fn of_document(world: &World) -> Vec<Route> {
                 (_, path) if !path.contains("{name}") => "operation",
                 (&Method::GET, _) => "pull",
                 (&Method::DELETE, _) => "delete",
+                (&Method::POST, path) if path.ends_with("/undo") => "push",
+                (&Method::POST, path) if path.ends_with("/restore") => "push",
+                (&Method::PUT, path) if path.ends_with("/tags/{tag}") => "push",
+                // The rules about tags bind whoever may push or delete.
+                (&Method::PATCH, path) if path.ends_with("/{name}") => "*",
                 _ => panic!("nothing is known of {method} {path}: what does it need?"),
             };
             let needs = if (&method, path.as_str()) == (&Method::POST, "/api/v1/repositories") {
@@ -106,8 +111,9 @@ pub(super) async fn of_document(world: &World) -> Vec<Route> {
             };
             let path = path
                 .replace("{name}", "admin%2Fweb")
-                .replace("{reference}", "v1");
-            let path = path.replace("{id}", UPLOAD);
+                .replace("{reference}", "v1")
+                .replace("{tag}", "v1");
+            let path = path.replace("{id}", UPLOAD).replace("{delivery}", UPLOAD);
             assert!(
                 !path.contains('{'),
                 "a parameter of {path} is not known here"

@@ -19,6 +19,9 @@ use crate::{
 fn restore(file: &Path, data: &Path, blobs: &Path) -> (String, Server) {
     let file = file.display().to_string();
     let data_flag = data.display().to_string();
+    let key = blobs.with_file_name("keys").join("master");
+    std::fs::create_dir_all(data.join("keys")).expect("a folder");
+    std::fs::copy(key, data.join("keys/master")).expect("the master key");
     let ran = landfall(&["restore", "--data", &data_flag, &file])
         .output()
         .expect("it runs");

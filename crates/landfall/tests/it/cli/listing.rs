@@ -64,6 +64,9 @@ tags       3
 manifests  4
 blobs      6
 size       4.90 kB
+tag rule   mutable
+pulls      0
+sent       0 B
 ",
     );
     assert_prints(

@@ -5,6 +5,7 @@ mod errors;
 mod help;
 mod listing;
 mod restore;
+mod tags;
 
 use std::process::{Command, Output};
 

@@ -46,11 +46,16 @@ async fn saved() -> Saved {
     }
 }
 
+/// Restores on a machine that has the master key.
 fn restore(data: &Path, file: &Path, flags: &[&str]) -> Ran {
+    let beside = file.parent().map(|folder| folder.join("data/keys/master"));
+    let key = beside.and_then(|key| fs::read_to_string(key).ok());
     let (data, file) = (data.display().to_string(), file.display().to_string());
     let mut words = vec!["restore", "--data", &data, &file];
     words.extend(flags);
-    landfall(&words).output().expect("the program runs").into()
+    let mut command = landfall(&words);
+    command.env("LANDFALL_MASTER_KEY", key.unwrap_or_default());
+    command.output().expect("the program runs").into()
 }
 
 /// The files of a data folder, without the lock, with what is in them.

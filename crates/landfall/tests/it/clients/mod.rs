@@ -4,6 +4,7 @@
 //! leaves nothing running. A client that is not installed fails its test.
 
 mod containerd;
+mod copy;
 mod docker;
 mod layout;
 mod podman;

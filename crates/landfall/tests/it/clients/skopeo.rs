@@ -181,3 +181,44 @@ fn a_wrong_password_is_refused_with_a_word_about_it() {
         "{told}"
     );
 }
+
+/// What a person sees whose push would move an immutable tag: one sentence, and
+/// at once. skopeo tries most errors again, but not this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_to_an_immutable_tag_is_told_in_one_sentence() {
+    let scratch = Scratch::new();
+    let (server, layout) = (
+        scratch.serve(&Options::default()),
+        Layout::make(&scratch, &IMAGES),
+    );
+    let image = remote(&server, "admin/web:v1");
+    run(skopeo(&scratch, &server).args(["copy", &layout.transport("one"), &image]));
+    let rules = serde_json::json!({ "tag_rules": { "immutable": true } });
+    let path = "/api/v1/repositories/admin%2Fweb";
+    let request = Session::of(&server).request(reqwest::Method::PATCH, path);
+    let set = request.json(&rules).send().await.expect("answer");
+    assert!(set.status().is_success());
+
+    run(skopeo(&scratch, &server).args(["copy", &layout.transport("one"), &image]));
+    let words = [
+        "copy",
+        "--retry-times",
+        "4",
+        &layout.transport("two"),
+        &image,
+    ];
+    let began = std::time::Instant::now();
+    let refused = output_of(skopeo(&scratch, &server).args(words), "");
+    assert!(!refused.status.success());
+    let told = String::from_utf8_lossy(&refused.stderr);
+    let sentence = "tag `v1` of `admin/web` is immutable: it can't be moved or deleted";
+    assert!(told.contains(sentence), "{told}");
+    assert!(!told.contains("Retrying"), "{told}");
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(15),
+        "{told}"
+    );
+    let manifest = &layout.content("one")[&layout.digest("one")];
+    let pulled = raw(&scratch, &server, "admin/web:v1");
+    assert_eq!(pulled.as_bytes(), &manifest[..]);
+}

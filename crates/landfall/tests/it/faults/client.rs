@@ -164,6 +164,10 @@ pub(crate) async fn answered(request: RequestBuilder) -> Result<Answer, Lost> {
     let lost = |error: reqwest::Error| Lost(format!("{error:?}"));
     let answer = request.send().await.map_err(lost)?;
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    if status == 503 && headers.contains_key("retry-after") {
+        // What was asked for may have happened when the database went away.
+        return Err(Lost("503, try again".to_owned()));
+    }
     let body = answer.bytes().await.map_err(lost)?;
     Ok(Answer {
         status,

@@ -1,6 +1,6 @@
 //! The collector, run again and again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, task::JoinHandle};
@@ -12,6 +12,8 @@ use super::{
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// How long a run of a server that has died is taken for going on, at the most.
+const LEASE: Duration = Duration::from_secs(20);
 
 /// Runs the collector as long as there is a server.
 pub(crate) struct Collector(JoinHandle<Lost>);
@@ -42,7 +44,15 @@ impl Collector {
 /// Runs the collector once, to its end, and tells what it did.
 pub(crate) async fn collect(client: &Client, grace: Option<u64>) -> Result<Value, Lost> {
     let body = json!({ "dry_run": false, "grace_seconds": grace });
-    let started = client.post_json("/api/v1/gc/runs", &body).await?;
+    let since = Instant::now();
+    let started = loop {
+        let started = client.post_json("/api/v1/gc/runs", &body).await?;
+        // A server that died in a run keeps the others waiting for a while.
+        if started.status != 409 || since.elapsed() > LEASE {
+            break started;
+        }
+        tokio::time::sleep(LOOK).await;
+    };
     assert_eq!(started.status, 202, "{}", started.told());
     let mut run: Value = serde_json::from_slice(&started.body).unwrap_or_default();
     let path = format!("/api/v1/gc/runs/{}", run["id"].as_str().unwrap_or_default());

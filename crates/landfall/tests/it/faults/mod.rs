@@ -13,6 +13,7 @@
 //! | `ledger`, `hand`, `load` | what is known; a client that writes it down; many of them |
 //! | `collector` | garbage collection, again and again |
 //! | `verify` | a server against the ledgers |
+//! | `services` | PostgreSQL that goes and comes back, S3 that misbehaves |
 //! | `shop`, `mounts` | one client without haste; small disks that can fail |
 //!
 //! Needs root, `strace` and `/dev/fuse`.
@@ -30,6 +31,7 @@ mod load;
 mod mounts;
 mod power;
 mod read_only;
+mod services;
 mod shop;
 mod syscalls;
 mod verify;

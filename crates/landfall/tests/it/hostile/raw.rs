@@ -148,6 +148,11 @@ impl Raw {
         Some(answer)
     }
 
+    /// Waits until the server has begun to say something.
+    pub(super) fn until_begun(&mut self) {
+        while self.unread.is_empty() && self.read_more() {}
+    }
+
     /// Waits until the server hangs up; gives what it said before.
     pub(super) fn until_closed(&mut self) -> Vec<u8> {
         while self.read_more() {}
