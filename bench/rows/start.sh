@@ -30,6 +30,6 @@ row_start() {
     done
     rm -rf "${scratch:?}/empty" "${scratch:?}/filled"
     sample start_allowed "$(statistics | awk -F '\t' '$1 == "start_empty" { print $3 * 1.2 + 50 }')"
-    figure start_allowed_over_start_with_100000_images 1 start_allowed start_filled \
+    figure "start_allowed_over_start_with_${images}_images" 1 start_allowed start_filled \
         "ms until ready; allowed are 1.2 times an empty store and 50 ms"
 }

@@ -12,12 +12,12 @@ pub fn digest(bytes: &[u8]) -> String {
 }
 
 fn named(hash: &[u8]) -> String {
-    let mut text = String::with_capacity(71);
-    text += "sha256:";
-    for byte in hash {
-        text += &format!("{byte:02x}");
-    }
-    text
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let hex: String = digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect();
+    format!("sha256:{hex}")
 }
 
 /// A hash that is fed piece by piece.

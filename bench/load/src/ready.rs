@@ -16,7 +16,7 @@ use crate::{Error, Result, wire::Connection};
 /// How often it is asked.
 const LOOK: Duration = Duration::from_micros(500);
 /// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Starts `command`, whose output goes to `log`, and answers how long it took
 /// until `GET /readyz` was answered with 200. The server is ended again.

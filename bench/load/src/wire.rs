@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// The longest head that is read.
 const LONGEST_HEAD: usize = 32 * 1024;
 /// A server that is silent for so long has failed.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 
 /// What the first bytes of an answer say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,15 +120,16 @@ impl Connection {
 
     /// The text of a request's head.
     fn head(&self, method: &str, path: &str, kind: Option<&str>, length: u64) -> String {
+        let line = |name: &str, value: &str| format!("{name}: {value}\r\n");
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         if let Some(authorization) = &self.authorization {
-            head += &format!("Authorization: {authorization}\r\n");
+            head += &line("Authorization", authorization);
         }
         if let Some(kind) = kind {
-            head += &format!("Content-Type: {kind}\r\n");
+            head += &line("Content-Type", kind);
         }
         if length > 0 || !matches!(method, "GET" | "HEAD") {
-            head += &format!("Content-Length: {length}\r\n");
+            head += &line("Content-Length", &length.to_string());
         }
         head + "\r\n"
     }

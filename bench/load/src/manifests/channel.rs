@@ -24,6 +24,9 @@ pub(super) struct Channel {
     pub(super) waiting: Option<Waiting>,
 }
 
+/// What came back: the request, and the answer's head unless it is a failure.
+pub(super) type Received<'a> = (Waiting, Option<&'a [u8]>);
+
 /// A request on its way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiting {
@@ -69,7 +72,7 @@ impl Channel {
         &mut self,
         request: impl Fn(usize) -> String,
         may_fail: bool,
-    ) -> Result<Option<(Waiting, Option<&[u8]>)>> {
+    ) -> Result<Option<Received<'_>>> {
         let Some(waiting) = self.waiting else {
             return Err(Error::Usage(
                 "a server spoke without being asked, or closed a connection".to_owned(),

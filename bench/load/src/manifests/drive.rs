@@ -24,7 +24,7 @@ use crate::{Error, Result, percentiles::Latencies, wire};
 /// Where the digest of a manifest stands.
 const DIGEST: &str = "docker-content-digest";
 /// A server that lets all connections wait for so long has failed.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// All connections, and what is asked on them.
 pub(super) struct Driver {

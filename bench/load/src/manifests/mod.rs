@@ -94,7 +94,7 @@ pub struct Report {
 /// Pushes the images of a plan to a server.
 pub fn prepare(server: SocketAddr, authorization: Option<String>, plan: &Plan) -> Result<()> {
     let mut connection = Connection::open(server, authorization)?;
-    let image = Image::new(plan.seed());
+    let image = Image::new(plan::SEED);
     image.push_blobs(&mut connection, plan.repository())?;
     for index in 0..plan.images() {
         let manifest = image.manifest(&plan.tag(index));

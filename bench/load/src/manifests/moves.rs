@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::Plan;
+use super::plan::{self, Plan};
 use crate::{
     Result,
     content::fresh_seed,
@@ -54,7 +54,7 @@ impl History {
 impl Moves {
     /// Makes the manifests, and the first move.
     pub(super) fn begin(plan: &Plan, count: usize, connection: Connection) -> Result<Self> {
-        let image = Image::new(plan.seed());
+        let image = Image::new(plan::SEED);
         let run = fresh_seed();
         let manifests: Vec<Manifest> = (1..=count.max(1))
             .map(|number| image.manifest(&format!("move {number} of run {run}")))

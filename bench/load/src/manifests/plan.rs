@@ -9,6 +9,10 @@ use crate::{
     zipf::Zipf,
 };
 
+/// Where the images' common blobs come from: the same for every run, so that
+/// what was prepared once can be asked for often.
+pub(super) const SEED: u64 = 17;
+
 /// The images of one repository that are asked for.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -44,12 +48,6 @@ impl Plan {
         self.images
     }
 
-    /// Where the images' common blobs come from: the same for every run, so
-    /// that what was prepared once can be asked for often.
-    pub(super) fn seed(&self) -> u64 {
-        17
-    }
-
     /// The tag of an image. The first is asked for most, and is the one that
     /// moves.
     pub fn tag(&self, index: usize) -> String {
@@ -58,7 +56,7 @@ impl Plan {
 
     /// All requests: the tags, then the digests.
     pub(super) fn requests(&self, host: SocketAddr, first_moves: bool) -> Vec<Request> {
-        let image = Image::new(self.seed());
+        let image = Image::new(SEED);
         let text = |reference: &str| {
             let repository = &self.repository;
             format!(
