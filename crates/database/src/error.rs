@@ -17,6 +17,9 @@ pub enum Error {
     /// The disk does not take writes. Nothing was changed.
     #[error("the metadata database can't be written; check the disk and its mount")]
     ReadOnly,
+    /// A text holds a character that the database does not store.
+    #[error("a text holds a character that can't be stored (NUL); leave it out")]
+    Text,
     /// The disk failed, the file is damaged, or the server refuses a statement.
     #[error("the metadata database failed")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -87,6 +90,7 @@ impl Error {
             Self::Full => Self::Full,
             Self::ReadOnly => Self::ReadOnly,
             Self::Busy => Self::Busy,
+            Self::Text => Self::Text,
             Self::Stopped => Self::Stopped,
             other => Self::Failed(other.to_string().into()),
         }

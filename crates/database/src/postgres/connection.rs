@@ -1,14 +1,20 @@
 //! One connection: the handshake, prepared statements, a statement and its
 //! answer.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::{Bytes, BytesMut};
 use postgres_protocol::authentication::{md5_hash, sasl};
 
 use super::{
     fault::{Fault, ServerError},
-    options::{Host, SslMode, Target},
+    options::Target,
     socket::{AsyncSocket, Socket},
     tls,
     wire::{self, Message, Outgoing, RawRow, Type},
@@ -20,11 +26,17 @@ use crate::{Error, Result, ToValue, ValueKind};
 const OLDEST: u32 = 13;
 /// Prepared statements of one connection; beyond that it starts anew.
 const PREPARED: usize = 1000;
+/// A commit that was answered is kept, whatever the settings of the user or the
+/// database have become since the start.
+const KEEP: &str = "select set_config('synchronous_commit', 'on', false) \
+                    where current_setting('synchronous_commit') = 'off'";
 
 /// Makes connections, always the same way.
 pub(super) struct Connector {
     target: Target,
     tls: Option<Arc<rustls::ClientConfig>>,
+    /// Whether this was a database for us once.
+    checked: AtomicBool,
 }
 
 /// What a prepared statement is called, and what it answers.
@@ -45,6 +57,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Bytes of the largest row.
+    pub(super) fn largest(&self) -> usize {
+        self.rows.iter().map(Bytes::len).max().unwrap_or(0)
+    }
+
     pub(super) fn rows(self) -> impl Iterator<Item = RawRow> {
         let columns = self.columns;
         self.rows.into_iter().map(move |body| RawRow {
@@ -68,7 +85,11 @@ pub(super) struct Connection {
 impl Connector {
     pub(super) fn new(target: Target) -> Result<Self> {
         let tls = tls::config(&target)?;
-        Ok(Self { target, tls })
+        Ok(Self {
+            target,
+            tls,
+            checked: AtomicBool::new(false),
+        })
     }
 
     /// Where the database is, without secrets.
@@ -76,11 +97,33 @@ impl Connector {
         format!("{}/{}", self.target.host, self.target.database)
     }
 
+    /// Connects for the first time, to see that this is a database for us.
+    pub(super) fn check(&self) -> Result<()> {
+        let opened = self.open().map_err(|fault| self.explain(fault));
+        opened?.check()?;
+        self.checked.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Opens a connection, in a blocking call.
     pub(super) fn connect(&self) -> Result<Connection> {
-        let opened = Socket::open(&self.target, self.tls.as_ref());
-        let opened = opened.and_then(|socket| self.sign_in(socket));
-        opened.map_err(|fault| self.explain(fault))
+        let opened = self.open().and_then(|mut connection| {
+            connection.script(KEEP)?;
+            connection.wait_long()?;
+            Ok(connection)
+        });
+        opened.map_err(|fault| match self.explain(fault) {
+            // What was right at the start is being changed, and may be right
+            // again: somebody moves the database, or gives it a new password.
+            Error::Refused(reason) if self.checked.load(Ordering::Relaxed) => {
+                Error::Unavailable(reason)
+            }
+            other => other,
+        })
+    }
+
+    fn open(&self) -> Result<Connection, Fault> {
+        self.sign_in(Socket::open(&self.target, self.tls.as_ref())?)
     }
 
     fn explain(&self, fault: Fault) -> Error {
@@ -138,11 +181,15 @@ impl Connector {
             match message.tag {
                 b'R' => self.authenticate(&mut connection, &message.body, &mut exchange)?,
                 b'E' => return Err(Fault::Server(message.error())),
+                b'S' if message.body.starts_with(b"in_hot_standby\0on\0") => {
+                    return Err(Fault::Lost(
+                        "the server is a standby, which takes no changes".to_owned(),
+                    ));
+                }
                 b'Z' => break,
                 _ => {}
             }
         }
-        connection.socket.wait_long()?;
         Ok(connection)
     }
 
@@ -171,10 +218,9 @@ impl Connector {
         })?;
         match kind {
             3 => {
-                if matches!(self.target.host, Host::Tcp(..)) && self.target.ssl == SslMode::Disable
-                {
+                if !connection.socket.is_private() {
                     return Err(lost(
-                        "the server wants the password as it is, which needs TLS",
+                        "the server wants the password as it is, which needs TLS; set `sslmode`",
                     ));
                 }
                 connection.outgoing.password(password);
@@ -376,8 +422,9 @@ impl Connection {
             self.broken = true;
             return Err(Fault::Server(error));
         }
-        if error.code == "0A000" || error.code == "26000" {
-            // A prepared statement is not what it was; a new connection is.
+        if matches!(error.code.as_str(), "0A000" | "26000" | "25006") {
+            // A prepared statement is not what it was, or the server has become
+            // a standby; with a new connection it may be otherwise.
             self.broken = true;
         }
         Ok(Fault::Server(error))
@@ -414,6 +461,11 @@ impl Connection {
             }
             error.into()
         })
+    }
+
+    /// The handshake is over: from now on an answer may take its time.
+    fn wait_long(&self) -> Result<(), Fault> {
+        Ok(self.socket.wait_long()?)
     }
 
     pub(super) fn is_broken(&self) -> bool {

@@ -26,6 +26,11 @@ impl ServerError {
     pub(super) fn is_fatal(&self) -> bool {
         matches!(self.severity.as_str(), "FATAL" | "PANIC")
     }
+
+    /// Whether the server takes no changes, because another one does now.
+    fn is_of_a_standby(&self) -> bool {
+        self.code == "25006" || self.code == "0A000" && self.message.contains("recovery")
+    }
 }
 
 /// Why a statement has no answer.
@@ -66,8 +71,10 @@ impl Fault {
             // Serialisation failure, deadlock, lock not available.
             "40001" | "40P01" | "55P03" => Some(Rerun::Conflict),
             "23503" => Some(Rerun::ForeignKey),
-            // The feature that is not supported is a plan whose columns change.
-            "0A000" if error.message.contains("cached plan") => Some(Rerun::Plan),
+            _ if error.is_of_a_standby() => Some(Rerun::Lost),
+            // The statement is not known any more. The feature that is not
+            // supported is a plan whose columns change.
+            "26000" | "0A000" => Some(Rerun::Plan),
             _ if error.is_fatal() => Some(Rerun::Lost),
             _ => None,
         }
@@ -85,11 +92,52 @@ impl From<Fault> for Error {
             "23505" => Self::Unique,
             "40001" | "40P01" | "55P03" => Self::Busy,
             "53100" => Self::Full,
-            "25006" => Self::ReadOnly,
+            // A text with a character that PostgreSQL does not store: NUL.
+            "22021" | "22P05" => Self::Text,
             // Too many connections; starting, stopping, crashed.
             "53300" | "57P01" | "57P02" | "57P03" => Self::Unavailable(error.message),
-            _ if error.is_fatal() => Self::Unavailable(error.message),
+            _ if error.is_of_a_standby() || error.is_fatal() => Self::Unavailable(error.message),
             _ => Self::Failed(Box::new(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(code: &str, message: &str) -> Fault {
+        Fault::Server(ServerError {
+            severity: "ERROR".to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_standby_is_away_and_asked_again_on_another_connection() {
+        for (code, message) in [
+            ("25006", "cannot execute INSERT in a read-only transaction"),
+            (
+                "0A000",
+                "cannot set transaction read-write mode during recovery",
+            ),
+        ] {
+            assert_eq!(fault(code, message).rerun(), Some(Rerun::Lost));
+            let error = Error::from(fault(code, message));
+            assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_statement_is_prepared_again() {
+        for (code, message) in [
+            ("26000", "prepared statement \"s1\" does not exist"),
+            ("0A000", "cached plan must not change result type"),
+        ] {
+            assert_eq!(fault(code, message).rerun(), Some(Rerun::Plan));
+            let error = Error::from(fault(code, message));
+            assert!(matches!(error, Error::Failed(_)), "{error:?}");
         }
     }
 }

@@ -159,9 +159,15 @@ async fn serve(server: Server) {
         let mut batch = {
             let mut queue = lock(&lane.queue);
             let count = queue.waiting.len().min(BATCH);
-            queue.waiting.drain(..count).collect::<VecDeque<_>>()
+            let batch = queue.waiting.drain(..count);
+            batch
+                .filter(|lookup| !lookup.answer.is_closed())
+                .collect::<VecDeque<_>>()
         };
         if batch.is_empty() {
+            if !lock(&lane.queue).waiting.is_empty() {
+                continue;
+            }
             if Arc::strong_count(lane) == 1 {
                 return;
             }
@@ -172,6 +178,8 @@ async fn serve(server: Server) {
             match connect(&lane.connector).await {
                 Ok(opened) => channel = Some(opened),
                 Err(error) => {
+                    // What came meanwhile would wait as long for the same.
+                    batch.append(&mut lock(&lane.queue).waiting);
                     refuse(batch, &error);
                     continue;
                 }

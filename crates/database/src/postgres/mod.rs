@@ -39,7 +39,7 @@ impl Postgres {
     /// Connects once, to see that this is a database for us.
     pub(crate) fn open(options: &PostgresOptions) -> Result<Self> {
         let connector = Arc::new(Connector::new(Target::parse(&options.url)?)?);
-        connector.connect()?.check()?;
+        connector.check()?;
         Ok(Self {
             foreground: Pool::new("database", options.connections, &connector),
             behind: Pool::new("database-behind", BEHIND, &connector),

@@ -3,6 +3,9 @@
 //! A thread and its connection are made when they are first needed. An idle
 //! connection is looked at before it is used, so that one that the server has
 //! closed meanwhile (it was restarted) costs nobody an error.
+//!
+//! Where no connection can be made, everything that waits is refused with what
+//! waits for that connection: one after the other, each would wait as long.
 
 use std::{
     collections::VecDeque,
@@ -28,16 +31,25 @@ const CONFLICTS: u32 = 30;
 const LOOKS: u32 = 3;
 /// How often it runs when its connection breaks before the commit.
 const BREAKS: u32 = 3;
+/// Jobs that wait for a thread, at the most. Who comes then is told to come
+/// again.
+const WAITING: usize = 4096;
 
 /// Work for a thread with a connection.
 pub(super) trait Job: Send {
     fn run(self: Box<Self>, lane: &mut Lane);
+    /// Tells the caller that it is not going to run.
+    fn refuse(self: Box<Self>, error: Error);
+    /// Whether the caller has gone away.
+    fn is_abandoned(&self) -> bool;
 }
 
 /// The connection of a thread.
 pub(super) struct Lane {
     connector: Arc<Connector>,
     idle: Option<Connection>,
+    /// Why a connection could not be made.
+    failed: Option<Error>,
 }
 
 impl Lane {
@@ -47,7 +59,9 @@ impl Lane {
         {
             return Ok(idle);
         }
-        self.connector.connect()
+        let connected = self.connector.connect();
+        self.failed = connected.as_ref().err().map(Error::repeated);
+        connected
     }
 }
 
@@ -67,6 +81,14 @@ where
         let outcome = write(lane, &mut self.work);
         // A caller that has gone away needs no answer.
         let _ = self.answer.send(outcome);
+    }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        let _ = self.answer.send(Err(error.into()));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
     }
 }
 
@@ -159,6 +181,14 @@ where
         let _ = answer.send(outcome.unwrap_or_else(|_| Err(Error::Stopped.into())));
         lane.idle = tx.into_connection(false);
     }
+
+    fn refuse(self: Box<Self>, error: Error) {
+        let _ = self.answer.send(Err(error.into()));
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
 }
 
 #[derive(Default)]
@@ -195,18 +225,27 @@ impl Pool {
     pub(super) fn submit(&self, job: Box<dyn Job>) {
         let (queue, bell) = &*self.shared;
         let mut queue = lock(queue);
+        if queue.jobs.len() >= WAITING {
+            drop(queue);
+            job.refuse(Error::Busy);
+            return;
+        }
         queue.jobs.push_back(job);
         if queue.jobs.len() > queue.idle && queue.threads.len() < self.most {
             let shared = Arc::clone(&self.shared);
             let mut lane = Lane {
                 connector: Arc::clone(&self.connector),
                 idle: None,
+                failed: None,
             };
             let started = thread::Builder::new()
                 .name(self.name.to_owned())
                 .spawn(move || {
                     while let Some(job) = next(&shared) {
                         job.run(&mut lane);
+                        if let Some(error) = lane.failed.take() {
+                            refuse(&shared, &error);
+                        }
                     }
                 });
             match started {
@@ -243,13 +282,23 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Refuses what waits now.
+fn refuse(shared: &Shared, error: &Error) {
+    let jobs = std::mem::take(&mut lock(&shared.0).jobs);
+    for job in jobs {
+        job.refuse(error.repeated());
+    }
+}
+
 /// The next job; `None` when closed and empty.
 fn next(shared: &Shared) -> Option<Box<dyn Job>> {
     let (queue, bell) = &**shared;
     let mut queue = lock(queue);
     loop {
-        if let Some(job) = queue.jobs.pop_front() {
-            return Some(job);
+        while let Some(job) = queue.jobs.pop_front() {
+            if !job.is_abandoned() {
+                return Some(job);
+            }
         }
         if queue.closed {
             return None;

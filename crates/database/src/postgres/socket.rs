@@ -23,10 +23,8 @@ use super::{
 
 /// Bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A server whose machine has gone silent is given up after this time.
-const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(8);
 
 enum Plain {
     Tcp(TcpStream),
@@ -92,7 +90,7 @@ impl Socket {
             Host::Tcp(host, port) => Plain::Tcp(dial(host, *port, target.timeout)?),
             Host::Socket(path) => Plain::Unix(UnixStream::connect(path)?),
         };
-        plain.set_timeout(Some(HANDSHAKE))?;
+        plain.set_timeout(Some(target.timeout))?;
         let mut session = None;
         if let (Some(config), Host::Tcp(host, _)) = (tls, &target.host) {
             let mut ask = Outgoing::default();
@@ -119,6 +117,11 @@ impl Socket {
             tls: session,
             chunk: vec![0; CHUNK].into_boxed_slice(),
         })
+    }
+
+    /// Whether nobody on the way can read along.
+    pub(super) fn is_private(&self) -> bool {
+        self.tls.is_some() || matches!(self.plain, Plain::Unix(_))
     }
 
     /// The handshake is over: from now on an answer may take its time.

@@ -8,8 +8,12 @@ use super::{
 };
 use crate::{Error, Result, Row, ToValue};
 
-/// Rows that are fetched at once where a closure takes them one by one.
-const FETCH: u32 = 200;
+/// Rows that are fetched first where a closure takes them one by one.
+const FIRST: u32 = 2;
+/// Rows that are fetched at once, at the most.
+const MOST: u32 = 200;
+/// Bytes that a fetch should bring.
+const FETCH: usize = 1024 * 1024;
 
 /// How a transaction begins.
 ///
@@ -116,8 +120,10 @@ impl Transaction {
     ) -> Result<()> {
         let number = self.portals.replace(self.portals.get() + 1);
         let portal = format!("p{number}");
-        let mut answer = self.run(&portal, sql, params, FETCH)?;
+        let mut fetch = FIRST;
+        let mut answer = self.run(&portal, sql, params, fetch)?;
         loop {
+            fetch = next_fetch(fetch, answer.largest());
             let (columns, suspended) = (answer.columns.clone(), answer.suspended);
             for row in answer.rows() {
                 if !visit(&Row::postgres(&row))? {
@@ -132,7 +138,7 @@ impl Transaction {
             let more = self
                 .connection
                 .borrow_mut()
-                .run_on(&portal, &columns, FETCH);
+                .run_on(&portal, &columns, fetch);
             answer = more.map_err(|fault| self.failure(fault))?;
         }
     }
@@ -188,6 +194,14 @@ impl Transaction {
     }
 }
 
+/// How many rows to fetch after `fetched`, the largest of which had so many
+/// bytes: more if they are small, but not all at once, since the next ones may
+/// be larger.
+fn next_fetch(fetched: u32, largest: usize) -> u32 {
+    let fits = u32::try_from(FETCH / largest.max(1)).unwrap_or(MOST);
+    fits.min(fetched.saturating_mul(4)).clamp(1, MOST)
+}
+
 /// The statements of a migration, with texts that compare by their bytes as
 /// they do in SQLite, whatever language the database was made for.
 fn by_bytes(sql: &str) -> String {
@@ -211,7 +225,19 @@ fn is_part_of_a_word(letter: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::by_bytes;
+    use super::{by_bytes, next_fetch};
+
+    #[test]
+    fn small_rows_are_fetched_by_the_hundred_and_large_ones_alone() {
+        let mut fetch = 2;
+        for expected in [8, 32, 128, 200, 200] {
+            fetch = next_fetch(fetch, 100);
+            assert_eq!(fetch, expected);
+        }
+        assert_eq!(next_fetch(200, 100_000), 10);
+        assert_eq!(next_fetch(10, 8 << 20), 1);
+        assert_eq!(next_fetch(1, 0), 4);
+    }
 
     #[test]
     fn columns_of_text_compare_by_bytes() {

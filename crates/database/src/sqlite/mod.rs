@@ -34,6 +34,7 @@ impl Sqlite {
              pragma synchronous = full;
              pragma foreign_keys = on;
              pragma journal_size_limit = 67108864;
+             pragma wal_autocheckpoint = 4000;
              pragma cache_size = -32768;",
         )?;
         // The first read makes the write-ahead log. Its name, and that of the

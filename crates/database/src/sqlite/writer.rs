@@ -253,18 +253,17 @@ fn commit(connection: &Connection, batch: Batch, pace: &mut Pace) {
 fn run_batch(
     connection: &Connection,
     jobs: &mut [Box<dyn Job>],
-    mut pace: Option<&mut Pace>,
+    pace: Option<&mut Pace>,
 ) -> rusqlite::Result<()> {
+    let mut last_began = Instant::now();
     statement(connection, "begin immediate")?;
     let last = jobs.len().saturating_sub(1);
     for (index, job) in jobs.iter_mut().enumerate() {
         statement(connection, "savepoint closure")?;
-        let started = Instant::now();
-        let keep = job.run(connection);
-        if let Some(pace) = pace.as_deref_mut().filter(|_| index == last) {
-            let now = Instant::now();
-            pace.rode(now, now - started);
+        if index == last {
+            last_began = Instant::now();
         }
+        let keep = job.run(connection);
         if connection.is_autocommit() {
             // A disk that failed in the middle of a closure has made SQLite
             // roll back everything, the savepoints too.
@@ -276,7 +275,13 @@ fn run_batch(
         }
         statement(connection, "release closure")?;
     }
-    statement(connection, "commit")
+    statement(connection, "commit")?;
+    if let Some(pace) = pace {
+        // With the commit: a large step makes that one longer, too.
+        let now = Instant::now();
+        pace.rode(now, now - last_began);
+    }
+    Ok(())
 }
 
 fn statement(connection: &Connection, sql: &str) -> rusqlite::Result<()> {

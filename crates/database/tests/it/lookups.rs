@@ -10,6 +10,7 @@ on_both!(
     many_at_once_each_get_their_own_answer,
     one_that_fails_takes_nothing_with_it,
     the_first_of_several_rows_is_the_answer,
+    a_text_with_a_nul_is_found_nowhere,
 );
 
 async fn scratch(kind: Kind) -> Scratch {
@@ -116,5 +117,42 @@ fn a_database_outlives_the_runtime_that_asked_first_on_postgres() {
     for _ in 0..4 {
         let found = second.block_on(find(&scratch.database, 1));
         assert!(found.expect("a row").is_some());
+    }
+}
+
+async fn a_text_with_a_nul_is_found_nowhere(kind: Kind) {
+    let scratch = scratch(kind).await;
+    let look = || {
+        let sql = "select id from thing where name = ?1";
+        let row = |row: &landfall_database::Row<'_>| row.get::<i64>(0);
+        scratch.database.row(sql, params!["a\0b"], row)
+    };
+    match (kind, look().await) {
+        (Kind::Sqlite, Ok(None)) | (Kind::Postgres, Err(Error::Text)) => {}
+        (_, other) => panic!("{other:?}"),
+    }
+    insert(&scratch.database, 1).await;
+    assert!(find(&scratch.database, 1).await.expect("a row").is_some());
+}
+
+#[tokio::test]
+async fn statements_that_the_server_has_forgotten_are_prepared_again_on_postgres() {
+    let scratch = scratch(Kind::Postgres).await;
+    insert(&scratch.database, 1).await;
+    for _ in 0..3 {
+        // Some on each of the connections that look-ups share.
+        for _ in 0..4 {
+            assert!(find(&scratch.database, 1).await.expect("a row").is_some());
+        }
+        let forget = || {
+            let row = |row: &landfall_database::Row<'_>| row.get::<i64>(0);
+            scratch.database.row("deallocate all", params![], row)
+        };
+        for _ in 0..2 {
+            assert_eq!(forget().await.expect("forgotten"), None);
+        }
+        for _ in 0..4 {
+            assert!(find(&scratch.database, 1).await.expect("a row").is_some());
+        }
     }
 }

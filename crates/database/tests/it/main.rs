@@ -7,6 +7,7 @@ mod isolation;
 mod leases;
 mod lookups;
 mod migrations;
+mod postgres_away;
 mod postgres_faults;
 mod postgres_open;
 mod scratch;

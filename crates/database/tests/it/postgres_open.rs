@@ -154,6 +154,34 @@ async fn a_server_that_talks_nonsense_is_no_panic() {
     }
 }
 
+#[tokio::test]
+async fn a_password_is_not_told_to_a_server_that_speaks_no_tls() {
+    for mode in ["prefer", "disable"] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let server = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().expect("a client");
+            let mut buffer = [0; 4096];
+            if mode == "prefer" {
+                assert_eq!(client.read(&mut buffer).expect("a question"), 8);
+                client.write_all(b"N").expect("answered");
+            }
+            assert_ne!(client.read(&mut buffer).expect("a greeting"), 0);
+            let wanted = message(b'R', &3u32.to_be_bytes());
+            client.write_all(&wanted).expect("answered");
+            let mut told = Vec::new();
+            // The client may reset the connection.
+            let _ = client.read_to_end(&mut told);
+            told
+        });
+        let url = format!("postgres://u:test@127.0.0.1:{port}/d?sslmode={mode}");
+        let sentence = refusal(&url).await;
+        assert!(sentence.contains("needs TLS"), "{sentence}");
+        let told = server.join().expect("the server");
+        assert_eq!(told, b"", "the password went out with sslmode={mode}");
+    }
+}
+
 async fn one(url: &str) -> Result<u64, Error> {
     let database = Database::open_postgres(&PostgresOptions::new(url)).await?;
     let row = database.row("select 1 where ?1 = 7", params![7u64], |row| row.get(0));
