@@ -65,10 +65,15 @@ impl Identity {
             return Err(wrong);
         }
         let wanted = name.to_owned();
-        let found = self
-            .database
-            .read(move |tx| store::administrator_find(tx, &wanted))
-            .await?;
+        // No name holds a NUL, and PostgreSQL takes no text with one.
+        let found = if name.contains('\0') {
+            None
+        } else {
+            let read = self
+                .database
+                .read(move |tx| store::administrator_find(tx, &wanted));
+            read.await?
+        };
         let Some((principal, stored)) = found else {
             // As slow as a wrong password: the time must not tell who exists.
             verify(password.clone(), NOBODY.clone()).await?;

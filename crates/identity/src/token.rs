@@ -21,6 +21,9 @@ use crate::{Caller, Error, Identity, Scope, ScopeLimit, Secret, store};
 
 /// Checked tokens that are remembered.
 const REMEMBERED: usize = 10_000;
+/// By how much the clock of the server that made a token may be ahead, in
+/// seconds.
+const AHEAD: i64 = 60;
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
 
@@ -109,7 +112,7 @@ impl Tokens {
         if now >= claims.exp {
             return Err(refused("the token has ended"));
         }
-        if now < claims.nbf {
+        if now.saturating_add(AHEAD) < claims.nbf {
             return Err(refused("the token is not good yet"));
         }
         Ok(claims)

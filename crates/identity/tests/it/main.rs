@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use landfall_clock::{ManualClock, Timestamp};
+use landfall_clock::{Clock, ManualClock, Timestamp};
 use landfall_database::Database;
 use landfall_identity::{
     Action, Caller, Error, FirstStart, Identity, MIGRATIONS, Refusal, Resource, ScopeLimit, Secret,
@@ -317,4 +317,31 @@ async fn a_password_that_could_never_log_in_is_refused_at_once() {
     ));
     let none = identity.first_start(Some(Secret::new(""))).await;
     assert!(matches!(none, Err(Error::Password(_))));
+}
+
+#[tokio::test]
+async fn a_token_is_good_on_a_server_whose_clock_is_a_little_behind() {
+    let world = World::new().await;
+    let identity = world.identity(false).await;
+    let caller = administrator(&identity).await;
+    let token = |identity: &Identity| {
+        let issued = identity.token_issue(&caller, scopes(&["repository:acme/web:pull"]));
+        issued.expect("a token").token
+    };
+    for (ahead, good) in [(0, true), (5, true), (60, true), (61, false), (3600, false)] {
+        // The same database and key, another clock.
+        let clock = Arc::new(ManualClock::new(
+            world.clock.now() + Duration::from_secs(ahead),
+        ));
+        let other = World {
+            directory: tempfile::tempdir().expect("scratch directory"),
+            clock,
+            database: world.database.clone(),
+            store: world.store,
+        };
+        let proven = identity
+            .caller_by_token(token(&other.identity(false).await).reveal())
+            .await;
+        assert_eq!(proven.is_ok(), good, "{ahead} seconds ahead");
+    }
 }
