@@ -8,6 +8,8 @@
 
 use std::{fmt, str::FromStr};
 
+use landfall_ids::UploadId;
+
 /// Where bytes lie in a store: `sha256/ab/<hex>.<upload id>` on a local disk.
 ///
 /// The text has one to eight segments with `/` between them, each of
@@ -35,6 +37,14 @@ impl Location {
     /// The text, as it is stored in a row.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whose bytes these are, where the location is `<upload>.<token>`: of a
+    /// store that makes objects of an upload before it has ended.
+    pub fn upload(&self) -> Option<UploadId> {
+        let (upload, token) = self.0.split_once('.')?;
+        token.parse::<u64>().ok()?;
+        upload.parse().ok()
     }
 }
 
@@ -103,6 +113,16 @@ mod tests {
         }
         assert!("a".repeat(255).parse::<Location>().is_ok());
         assert!("a".repeat(256).parse::<Location>().is_err());
+    }
+
+    #[test]
+    fn only_an_upload_and_a_token_name_an_upload() {
+        let upload = UploadId::new_at(1);
+        let named = |text: String| text.parse::<Location>().expect("a location").upload();
+        assert_eq!(named(format!("{upload}.17")), Some(upload));
+        assert_eq!(named(format!("{upload}.17.1")), None);
+        assert_eq!(named(format!("sha256/ab/cd.{upload}")), None);
+        assert_eq!(named("ab.17".to_owned()), None);
     }
 
     proptest! {

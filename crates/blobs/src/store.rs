@@ -30,6 +30,16 @@ pub trait BlobStore: Send + Sync + Debug {
     /// it already; [`Error::Claimed`] if it carries another one.
     async fn claim(&self, id: StoreId) -> Result<(), Error>;
 
+    /// The incarnation that the store carries beside its identifier: which of
+    /// the databases of one identity it belongs to. `None` until a database was
+    /// restored over it.
+    async fn incarnation(&self) -> Result<Option<StoreId>, Error>;
+
+    /// Writes `incarnation` into the store `id`, durably, in place of the one
+    /// that is there. [`Error::Claimed`] if the store carries another identifier,
+    /// [`Error::InUse`] if somebody else does the same at this moment.
+    async fn reclaim(&self, id: StoreId, incarnation: StoreId) -> Result<(), Error>;
+
     /// A writer that goes on with `upload` where `resume` says. Staged bytes
     /// beyond that offset are thrown away; if there are fewer, the answer is
     /// [`Error::Lost`].
@@ -53,6 +63,8 @@ pub trait BlobStore: Send + Sync + Debug {
     /// The location counts only if no other request has finished the upload
     /// meanwhile, with other bytes. The store can't know that; the caller
     /// commits the location by the token of its upload session, or not at all.
+    /// The request that finishes an upload may throw the objects of earlier
+    /// ones away.
     async fn promote(
         &self,
         upload: UploadId,

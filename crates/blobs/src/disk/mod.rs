@@ -179,6 +179,19 @@ impl BlobStore for DiskStore {
         blocking("writing the marker", move || marker::claim(&layout, id)).await
     }
 
+    async fn incarnation(&self) -> Result<Option<StoreId>, Error> {
+        let layout = Arc::clone(&self.layout);
+        let read = move || marker::read_whole(&layout);
+        let found = blocking("reading the marker", read).await?;
+        Ok(found.and_then(|marker| marker.incarnation))
+    }
+
+    async fn reclaim(&self, id: StoreId, incarnation: StoreId) -> Result<(), Error> {
+        let layout = Arc::clone(&self.layout);
+        let write = move || marker::reclaim(&layout, id, incarnation);
+        blocking("writing the marker", write).await
+    }
+
     /// The token is not looked at: nobody else has the directory, and the
     /// caller lets the writers of one process in by their order.
     async fn stage(&self, upload: UploadId, resume: Resume) -> Result<Box<dyn Staging>, Error> {

@@ -178,6 +178,20 @@ impl BlobStore for FaultyStore {
             .await
     }
 
+    async fn incarnation(&self) -> Result<Option<StoreId>, Error> {
+        let read = self.inner.incarnation();
+        self.rules
+            .call(Operation::StoreId, &Subject::Store, read)
+            .await
+    }
+
+    async fn reclaim(&self, id: StoreId, incarnation: StoreId) -> Result<(), Error> {
+        let write = self.inner.reclaim(id, incarnation);
+        self.rules
+            .call(Operation::Claim, &Subject::Store, write)
+            .await
+    }
+
     async fn stage(&self, upload: UploadId, resume: Resume) -> Result<Box<dyn Staging>, Error> {
         let stage = self.inner.stage(upload, resume);
         let subject = Subject::Upload(upload);

@@ -77,6 +77,8 @@ pub enum Fault {
     Full,
     /// [`Error::ReadOnly`]
     ReadOnly,
+    /// [`Error::Away`]
+    Away,
     /// [`Error::Io`]
     Io,
 }
@@ -152,6 +154,7 @@ impl Fault {
             Self::Superseded => upload(|upload| Error::Superseded { upload }),
             Self::Full => Some(Error::io("a rule", Errno::NOSPC)),
             Self::ReadOnly => Some(Error::io("a rule", Errno::ROFS)),
+            Self::Away => Some(Error::Away(io::Error::from(Errno::CONNREFUSED))),
             Self::Io => None,
         };
         fitting

@@ -309,7 +309,12 @@ impl Client {
                 "the server answers {status} {code}"
             ))));
         }
-        if !is_s3 && status != StatusCode::NOT_FOUND {
+        if !is_s3 {
+            // A proxy whose server is away. It says nothing of the object.
+            if status == StatusCode::NOT_FOUND {
+                let what = "the server answers 404, and not as an S3 server does";
+                return Err(Try::Again(io::Error::other(what)));
+            }
             return Err(Try::Failed(self.no_s3(status)));
         }
         Err(Try::Refused(Refusal { status, code }))

@@ -8,6 +8,7 @@
 //! | `keys` | the names of objects |
 //! | `state` | what is on record about an upload |
 //! | `resume` | taking an upload up again, out of the reach of other writers |
+//! | `room` | the memory that all writers share |
 //! | `staging` | a writer: parts, and the tail |
 //! | `promote` | making an object of a closed upload |
 //! | `reader` | ranges as streams, over several connections if need be |
@@ -25,6 +26,7 @@ mod options;
 mod promote;
 mod reader;
 mod resume;
+mod room;
 mod staging;
 mod state;
 mod sums;
@@ -39,12 +41,13 @@ use landfall_oci::{Algorithm, Digest};
 
 use crate::{
     BlobSource, BlobStore, Error, Location, Resume, Staged, StagedObject, Staging, StoredObject,
-    fence::Fences,
+    fence::Fences, marker::Marker,
 };
 use client::Client;
 use keys::Keys;
 pub use options::{InvalidS3Url, S3Key, S3Options};
 use reader::ObjectReader;
+use room::Room;
 use state::Multipart;
 use sums::Summed;
 
@@ -65,6 +68,8 @@ struct Shared {
     keys: Keys,
     /// For the writers of this process: whether they are out of the race.
     fences: Fences,
+    /// For the parts that are in memory.
+    room: Room,
 }
 
 impl S3Store {
@@ -72,19 +77,21 @@ impl S3Store {
     /// with the first call, [`BlobStore::store_id`] at a start.
     pub fn new(options: S3Options) -> Result<Self, Error> {
         let keys = Keys::new(&options.prefix);
+        let room = Room::new(options.memory);
         let client = Client::new(options)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 client,
                 keys,
                 fences: Fences::default(),
+                room,
             }),
         })
     }
 }
 
 impl Shared {
-    async fn marker(&self) -> Result<Option<StoreId>, Error> {
+    async fn marker(&self) -> Result<Option<Marker>, Error> {
         const READING: &str = "reading the marker";
         let marker = self.keys.marker();
         let Some(text) = self.client.get(READING, &marker, 0..LONGEST_MARKER).await? else {
@@ -92,7 +99,7 @@ impl Shared {
         };
         let id = std::str::from_utf8(&text)
             .ok()
-            .and_then(|text| text.trim_end().parse().ok());
+            .and_then(|text| text.parse().ok());
         id.map(Some).ok_or_else(|| {
             let what = format!("`{marker}` in the bucket is no store's identifier");
             Error::Refused(format!("{what}; give the store a prefix of its own"))
@@ -109,11 +116,44 @@ impl Shared {
             Err(failure) => return Err(self.client.explain("writing the marker", failure)),
         }
         match self.marker().await? {
-            Some(found) if found == id => Ok(()),
-            Some(by) => Err(Error::Claimed { by }),
+            Some(found) if found.store == id => Ok(()),
+            Some(Marker { store: by, .. }) => Err(Error::Claimed { by }),
             None => Err(Error::Refused(
                 "the marker of the store was written and is not there".to_owned(),
             )),
+        }
+    }
+
+    async fn reclaim(&self, id: StoreId, incarnation: StoreId) -> Result<(), Error> {
+        const RECLAIMING: &str = "writing the marker";
+        let marker = Marker {
+            store: id,
+            incarnation: Some(incarnation),
+        };
+        let key = self.keys.marker();
+        // Its tag first: what is read after it is that marker, or a later one,
+        // over which nothing is put.
+        let Some(head) = self.client.head(RECLAIMING, &key).await? else {
+            let what = "the marker of the store is not there";
+            return Err(Error::Refused(what.to_owned()));
+        };
+        match self.marker().await? {
+            Some(found) if found == marker => return Ok(()),
+            Some(Marker { store: by, .. }) if by != id => return Err(Error::Claimed { by }),
+            _ => {}
+        }
+        let (summed, ()) = Summed::with(Bytes::from(marker.to_string()), |_| ()).await?;
+        // Some servers compare the tag with its quotes, others without.
+        for tag in [format!("\"{}\"", head.etag), head.etag] {
+            match self.client.put_over(&key, &summed, &tag).await {
+                Ok(()) => break,
+                Err(failure) if failure.is_precondition() => {}
+                Err(failure) => return Err(self.client.explain(RECLAIMING, failure)),
+            }
+        }
+        match self.marker().await? {
+            Some(found) if found == marker => Ok(()),
+            _ => Err(Error::InUse),
         }
     }
 
@@ -160,7 +200,16 @@ impl Shared {
 #[async_trait]
 impl BlobStore for S3Store {
     async fn store_id(&self) -> Result<Option<StoreId>, Error> {
-        self.shared.marker().await
+        Ok(self.shared.marker().await?.map(|marker| marker.store))
+    }
+
+    async fn incarnation(&self) -> Result<Option<StoreId>, Error> {
+        let found = self.shared.marker().await?;
+        Ok(found.and_then(|marker| marker.incarnation))
+    }
+
+    async fn reclaim(&self, id: StoreId, incarnation: StoreId) -> Result<(), Error> {
+        self.shared.reclaim(id, incarnation).await
     }
 
     async fn claim(&self, id: StoreId) -> Result<(), Error> {

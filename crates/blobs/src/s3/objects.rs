@@ -23,6 +23,9 @@ pub(super) struct Head {
     pub(super) size: u64,
     /// Without quotes.
     pub(super) etag: String,
+    /// Whether the tag is made of MD5, as that of an object which is encrypted
+    /// with a key of its own is not.
+    pub(super) is_md5: bool,
 }
 
 /// Where a part of an upload belongs.
@@ -39,6 +42,13 @@ fn etag(headers: &HeaderMap) -> Option<String> {
     Some(value.trim_matches('"').to_owned())
 }
 
+fn is_md5(headers: &HeaderMap) -> bool {
+    let is_kms = headers
+        .get("x-amz-server-side-encryption")
+        .is_some_and(|value| value.as_bytes().starts_with(b"aws:kms"));
+    !is_kms && !headers.contains_key("x-amz-server-side-encryption-customer-algorithm")
+}
+
 impl Client {
     fn strange(doing: &'static str) -> Error {
         let what = "the server's answer is not what S3 answers";
@@ -53,6 +63,21 @@ impl Client {
         if new {
             request = request.header("if-none-match", "*");
         }
+        self.send(request).await.map(drop)
+    }
+
+    /// Puts an object in the place of the one that has this entity tag, as it is
+    /// sent.
+    pub(super) async fn put_over(
+        &self,
+        key: &str,
+        summed: &Summed,
+        etag: &str,
+    ) -> Result<(), Failure> {
+        let request = Request::new(Method::PUT, key)
+            .header("content-md5", BASE64_STANDARD.encode(summed.md5))
+            .header("if-match", etag)
+            .body(summed.bytes.clone());
         self.send(request).await.map(drop)
     }
 
@@ -86,17 +111,31 @@ impl Client {
             .await
     }
 
+    /// What is known of an object; `None` if it isn't there. The answer to HEAD
+    /// has no body to tell S3's "not there" from that of a proxy, so a list has
+    /// to say the same.
     pub(super) async fn head(&self, doing: &'static str, key: &str) -> Result<Option<Head>, Error> {
         let (headers, _) = match self.send(Request::new(Method::HEAD, key)).await {
             Ok(answer) => answer,
-            Err(failure) if failure.is_missing() => return Ok(None),
+            Err(failure) if failure.is_missing() => {
+                let found = self.list(doing, key, None).await?;
+                if found.contents.iter().any(|object| object.key == key) {
+                    let what = "the server lists an object and says that it is not there";
+                    return Err(Error::Away(std::io::Error::other(what)));
+                }
+                return Ok(None);
+            }
             Err(failure) => return Err(self.explain(doing, failure)),
         };
         let size = headers
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok());
         match (size, etag(&headers)) {
-            (Some(size), Some(etag)) => Ok(Some(Head { size, etag })),
+            (Some(size), Some(etag)) => Ok(Some(Head {
+                size,
+                etag,
+                is_md5: is_md5(&headers),
+            })),
             _ => Err(Self::strange(doing)),
         }
     }
@@ -325,6 +364,21 @@ fn is_word(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_tag_of_an_object_with_a_key_of_its_own_is_no_md5() {
+        let with = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, http::HeaderValue::from_static(value));
+            is_md5(&headers)
+        };
+        assert!(is_md5(&HeaderMap::new()));
+        assert!(with("x-amz-server-side-encryption", "AES256"));
+        assert!(!with("x-amz-server-side-encryption", "aws:kms"));
+        assert!(!with("x-amz-server-side-encryption", "aws:kms:dsse"));
+        let customer = "x-amz-server-side-encryption-customer-algorithm";
+        assert!(!with(customer, "AES256"));
+    }
 
     #[test]
     fn a_name_of_the_server_can_not_break_a_state() {

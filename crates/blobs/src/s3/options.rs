@@ -26,6 +26,9 @@ pub struct S3Options {
     pub silence: Duration,
     /// How long it is asked again, before the call fails.
     pub patience: Duration,
+    /// How many bytes of parts all uploads together hold in memory, at the most.
+    /// What is short is not counted.
+    pub memory: usize,
 }
 
 /// An access key.
@@ -124,6 +127,7 @@ impl FromStr for S3Options {
             key: None,
             silence: Duration::from_secs(30),
             patience: Duration::from_mins(1),
+            memory: 256 << 20,
         };
         for (name, value) in url.query_pairs() {
             match &*name {

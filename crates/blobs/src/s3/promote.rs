@@ -63,7 +63,7 @@ impl Shared {
             return Err(Error::Lost { upload });
         };
         let is_same = found.size == multipart.size()
-            && sums::completed(parts).is_none_or(|etag| etag == found.etag);
+            && (!found.is_md5 || sums::completed(parts).is_none_or(|etag| etag == found.etag));
         if is_same {
             Ok(made)
         } else {

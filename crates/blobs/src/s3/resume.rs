@@ -30,7 +30,7 @@ use super::{
     client::Failure,
     keys::Made,
     objects::Slot,
-    staging::S3Staging,
+    staging::{LITTLE, S3Staging, part},
     state::{Multipart, Old, State},
 };
 use crate::{Error, Resume};
@@ -73,6 +73,12 @@ impl Shared {
             tokio::spawn(async move { shared.forget(upload, &old).await });
         }
         let made = Made { upload, token };
+        let parts = state.multipart.as_ref().map_or(0, |had| had.parts.len());
+        let room = if state.tail > LITTLE as u64 {
+            Some(self.room.take(part(parts)).await?)
+        } else {
+            None
+        };
         let tail = self.tail(upload, &state).await?;
         let follows = state.token + 1 == token;
         state.gap |= !follows;
@@ -83,7 +89,9 @@ impl Shared {
         }
         turn.check()?;
         let shared = Arc::clone(self);
-        Ok(S3Staging::new(shared, made, turn, hasher, state, tail))
+        Ok(S3Staging::new(
+            shared, made, turn, hasher, state, tail, room,
+        ))
     }
 
     /// The bytes behind the parts.

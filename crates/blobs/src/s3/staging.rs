@@ -3,7 +3,8 @@
 //! Bytes are collected until they make a part. A part is hashed and sent by a
 //! task of its own while the next is collected, and there are never more than
 //! these two: that bounds the memory of an upload, and a slow server slows the
-//! client.
+//! client. All uploads together have the store's [`room`](super::room): who is
+//! about to take more than a little waits for the room of a part.
 //!
 //! # Parts
 //!
@@ -25,6 +26,7 @@ use super::{
     Shared,
     keys::Made,
     objects::Slot,
+    room::{self, Taken},
     state::{Multipart, Old, State},
     sums::Summed,
 };
@@ -38,6 +40,14 @@ const SHORTEST: usize = 5 << 20;
 const FIRST: usize = 8 << 20;
 /// After so many parts they are twice as long.
 const DOUBLES_EACH: usize = 1000;
+
+/// What a writer may take without room.
+pub(super) const LITTLE: usize = 256 << 10;
+
+/// How long the part is at the most that follows on `count` parts.
+pub(super) fn part(count: usize) -> usize {
+    FIRST * growth(count)
+}
 
 /// How much longer than at first the part is that follows on `count` parts.
 fn growth(count: usize) -> usize {
@@ -56,6 +66,10 @@ pub(super) struct S3Staging {
     parts: usize,
     /// What was taken and is no part yet.
     buffer: Vec<u8>,
+    /// That of the buffer, if it has more than a little.
+    room: Option<Taken>,
+    /// What was taken and did not fit into the buffer.
+    waiting: Bytes,
     /// How many bytes of the buffer the hash has seen: the tail's.
     hashed: usize,
     offset: u64,
@@ -71,8 +85,8 @@ struct Progress {
 }
 
 impl S3Staging {
-    /// A writer that goes on behind `state` and its `tail`. The hash has seen
-    /// both.
+    /// A writer that goes on behind `state` and its `tail`, which has `room` if it
+    /// is more than a little. The hash has seen both.
     pub(super) fn new(
         shared: Arc<Shared>,
         made: Made,
@@ -80,6 +94,7 @@ impl S3Staging {
         hasher: Hasher,
         state: State,
         tail: Bytes,
+        room: Option<Taken>,
     ) -> Self {
         let offset = state.size();
         let mut old = state.old;
@@ -96,6 +111,8 @@ impl S3Staging {
             sending: JoinSet::new(),
             hashed: tail.len(),
             buffer: tail.into(),
+            room,
+            waiting: Bytes::new(),
             offset,
             old,
             gap: state.gap,
@@ -118,7 +135,37 @@ impl S3Staging {
     /// Takes what was collected, and how much of it was hashed.
     fn collected(&mut self) -> (Bytes, usize) {
         let bytes = std::mem::take(&mut self.buffer);
-        (bytes.into(), std::mem::take(&mut self.hashed))
+        let bytes = room::held(bytes, self.room.take());
+        (bytes, std::mem::take(&mut self.hashed))
+    }
+
+    /// Brings what waits into the buffer, and sends the buffer whenever it is a
+    /// part. Cancelled, it has brought some of it, and can go on.
+    async fn fill(&mut self) -> Result<(), Error> {
+        while !self.waiting.is_empty() {
+            let longest = part(self.parts);
+            if self.buffer.len() + self.waiting.len() > LITTLE {
+                if self.room.is_none() {
+                    self.room = Some(self.shared.room.take(longest).await?);
+                }
+                let missing = longest.saturating_sub(self.buffer.len());
+                self.buffer.reserve_exact(missing);
+            }
+            let missing = longest.saturating_sub(self.buffer.len());
+            let next = self.waiting.split_to(missing.min(self.waiting.len()));
+            self.buffer.extend_from_slice(&next);
+            if self.buffer.len() >= longest {
+                self.turn.check()?;
+                let progress = self.progress().await?;
+                // Nothing awaits from here on, so the part can't be taken and lost.
+                self.parts += 1;
+                let part = self.collected();
+                let shared = Arc::clone(&self.shared);
+                self.sending
+                    .spawn(send_part(shared, self.made, progress, part));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -175,19 +222,11 @@ async fn sum(bytes: Bytes, seen: usize, mut hasher: Hasher) -> Result<(Summed, H
 #[async_trait]
 impl Staging for S3Staging {
     async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+        // Of a call that was cancelled.
+        self.fill().await?;
         self.offset += bytes.len() as u64;
-        self.buffer.extend_from_slice(&bytes);
-        if self.buffer.len() >= FIRST * growth(self.parts) {
-            self.turn.check()?;
-            let progress = self.progress().await?;
-            // Nothing awaits from here on, so the part can't be taken and lost.
-            self.parts += 1;
-            let part = self.collected();
-            let shared = Arc::clone(&self.shared);
-            self.sending
-                .spawn(send_part(shared, self.made, progress, part));
-        }
-        Ok(())
+        self.waiting = bytes;
+        self.fill().await
     }
 
     fn offset(&self) -> u64 {
@@ -195,6 +234,7 @@ impl Staging for S3Staging {
     }
 
     async fn suspend(mut self: Box<Self>) -> Result<Suspended, Error> {
+        self.fill().await?;
         let mut progress = self.progress().await?;
         self.turn.check()?;
         let is_part = self.buffer.len() >= SHORTEST * growth(self.parts);
@@ -227,6 +267,7 @@ impl Staging for S3Staging {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<Finished, Error> {
+        self.fill().await?;
         let mut progress = self.progress().await?;
         self.turn.check()?;
         let (mut bytes, seen) = self.collected();

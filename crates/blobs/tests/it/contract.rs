@@ -24,6 +24,7 @@ macro_rules! contract_tests {
             a_listing_shows_every_object_once
             a_listing_can_be_dropped_in_its_middle
             a_store_is_claimed_once
+            an_incarnation_takes_the_place_of_the_one_before
             two_claims_at_once_leave_one_owner
             a_healthy_store_takes_writes
         }
@@ -191,6 +192,29 @@ pub(crate) async fn a_store_is_claimed_once(store: Arc<dyn BlobStore>) {
             result => panic!("{result:?}"),
         }
     }
+}
+
+pub(crate) async fn an_incarnation_takes_the_place_of_the_one_before(store: Arc<dyn BlobStore>) {
+    let [id, other, first, second] = [1, 2, 3, 4].map(StoreId::new_at);
+    store.reclaim(id, first).await.expect_err("nobody's store");
+    store.claim(id).await.expect("ours");
+    assert_eq!(store.incarnation().await.expect("a marker"), None);
+    for incarnation in [first, second] {
+        for _ in 0..2 {
+            store.reclaim(id, incarnation).await.expect("ours");
+            let found = store.incarnation().await.expect("a marker");
+            assert_eq!(found, Some(incarnation));
+            // The identity stays, and is claimed as ever.
+            assert_eq!(store.store_id().await.expect("a marker"), Some(id));
+            store.claim(id).await.expect("ours");
+        }
+    }
+    match store.reclaim(other, first).await {
+        Err(Error::Claimed { by }) => assert_eq!(by, id),
+        result => panic!("{result:?}"),
+    }
+    let found = store.incarnation().await.expect("a marker");
+    assert_eq!(found, Some(second));
 }
 
 pub(crate) async fn two_claims_at_once_leave_one_owner(store: Arc<dyn BlobStore>) {

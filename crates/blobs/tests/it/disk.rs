@@ -5,12 +5,15 @@ use std::{
     io::Write,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
-use landfall_blobs::{BlobStore, DiskStore, Error, Location};
+use landfall_blobs::{BlobStore, DiskStore, Error, GatedStore, Location};
 use landfall_ids::StoreId;
 use landfall_oci::Algorithm;
 use tempfile::TempDir;
@@ -332,4 +335,26 @@ async fn a_large_blob_of_either_algorithm_has_the_bytes_that_were_hashed() {
         let digest = landfall_oci::Digest::of(algorithm, &again.concat());
         assert_eq!(digest, finished.digest);
     }
+}
+
+#[tokio::test]
+async fn a_gated_store_is_read_and_not_written_while_its_gate_is_closed() {
+    let disk = Disk::new();
+    let open = Arc::new(AtomicBool::new(true));
+    let gate = Arc::clone(&open);
+    let store = GatedStore::new(disk.store(), move || gate.load(Ordering::SeqCst));
+    let whole = content(1_000, 1);
+    let location = put(&store, &whole).await.expect("stored");
+    let upload = new_upload();
+    let finished = stage_whole(&store, upload, &whole).await.expect("staged");
+    open.store(false, Ordering::SeqCst);
+    let away = |error: Option<Error>| assert!(matches!(error, Some(Error::Away(_))), "{error:?}");
+    away(store.stage(new_upload(), start()).await.err());
+    away(promote(&store, upload, &finished).await.err());
+    away(store.delete(&location).await.err());
+    away(store.discard(upload).await.err());
+    away(store.probe().await.err());
+    assert!(get(&store, &location).await.expect("read") == whole);
+    open.store(true, Ordering::SeqCst);
+    promote(&store, upload, &finished).await.expect("promoted");
 }

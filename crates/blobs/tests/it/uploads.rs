@@ -1,6 +1,12 @@
 //! What is true of uploads in every store: resumption, fencing, promotion.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -396,22 +402,35 @@ pub(crate) async fn racing_requests_of_one_upload_promote_all_of_it_or_nothing(
         upload: UploadId,
         whole: Bytes,
         cut: usize,
+        newest: Arc<AtomicU64>,
     ) -> Result<(), Error> {
-        let mut staging = store.stage(upload, start()).await?;
+        let resume = start();
+        let token = resume.token;
+        newest.fetch_max(token, Ordering::SeqCst);
+        let mut staging = store.stage(upload, resume).await?;
         staging.append(whole.slice(..cut)).await?;
         staging.append(whole.slice(cut..)).await?;
         let finished = staging.finish().await?;
         let location = promote(&*store, upload, &finished).await?;
-        let found = get(&*store, &location).await?;
-        assert!(found == whole, "something else was promoted");
+        match get(&*store, &location).await {
+            Ok(found) => assert!(found == whole, "something else was promoted"),
+            // A later request has finished the upload, so this one can't commit
+            // its location, and its object may have gone.
+            Err(Error::NotFound { .. }) if newest.load(Ordering::SeqCst) > token => {
+                return Err(Error::Superseded { upload });
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
     let whole = content(1_300_000, 1);
     for round in 1..=20 {
         let upload = new_upload();
+        let newest = Arc::new(AtomicU64::new(0));
         let racers = (1..=4).map(|number| {
             let cut = 13_000 * round * number;
-            tokio::spawn(request(Arc::clone(&store), upload, whole.clone(), cut))
+            let (store, newest) = (Arc::clone(&store), Arc::clone(&newest));
+            tokio::spawn(request(store, upload, whole.clone(), cut, newest))
         });
         for racer in racers.collect::<Vec<_>>() {
             match racer.await.expect("whole blobs only") {
@@ -419,7 +438,7 @@ pub(crate) async fn racing_requests_of_one_upload_promote_all_of_it_or_nothing(
                 Err(error) => panic!("{error:?}"),
             }
         }
-        let last = request(Arc::clone(&store), upload, whole.clone(), 1_100_000).await;
+        let last = request(Arc::clone(&store), upload, whole.clone(), 1_100_000, newest).await;
         last.expect("nobody else is there");
     }
 }

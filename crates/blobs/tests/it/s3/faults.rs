@@ -247,6 +247,8 @@ async fn a_part_that_fails_for_good_ends_its_writer_but_not_the_upload() {
     let suspended = suspend_whole(&**store, upload, &whole.slice(..11_000_000)).await;
     let suspended = suspended.expect("suspended");
     behind.proxy.misbehave(|_| Some(Mischief::Status(503)));
+    // A writer has come between, so that the next one has to ask the server.
+    drop(start());
     let staging = store.stage(upload, after(&suspended)).await.err();
     assert!(matches!(staging, Some(Error::Away(_))), "{staging:?}");
     behind.proxy.behave();
@@ -307,4 +309,62 @@ async fn a_slow_server_slows_its_client_and_memory_stays_bounded() {
     let size = staging.offset();
     let finished = staging.finish().await.expect("closed");
     assert_eq!(finished.size, size);
+}
+
+#[tokio::test]
+async fn all_uploads_together_have_bounded_memory_and_none_waits_for_ever() {
+    let target = s3::bucket();
+    let proxy = Proxy::to(&target.endpoint);
+    let mut options = options(&S3Target {
+        endpoint: proxy.url(),
+        ..target
+    });
+    // Three parts, among six uploads of two each.
+    options.memory = 24 << 20;
+    options.silence = Duration::from_mins(1);
+    let store: Arc<dyn BlobStore> = Arc::new(S3Store::new(options).expect("a store"));
+    let (open, is_open) = std::sync::mpsc::channel::<()>();
+    let is_open = std::sync::Mutex::new(is_open);
+    proxy.misbehave(move |head| {
+        if head.path.contains("partNumber=") {
+            // Until the other end is dropped.
+            let _ = is_open.lock().expect("no panic").recv();
+        }
+        None
+    });
+    let taken = Arc::new(AtomicU64::new(0));
+    let uploads: Vec<_> = (0..6)
+        .map(|number| {
+            let (store, taken) = (Arc::clone(&store), Arc::clone(&taken));
+            tokio::spawn(async move {
+                let upload = new_upload();
+                let whole = content(20_000_000, number);
+                let mut staging = store.stage(upload, start()).await.expect("a writer");
+                for start in (0..whole.len()).step_by(100_000) {
+                    let frame = whole.slice(start..start + 100_000);
+                    staging.append(frame).await.expect("taken");
+                    taken.fetch_add(100_000, Ordering::SeqCst);
+                }
+                let finished = staging.finish().await.expect("closed");
+                assert_eq!(finished.digest, digest(&whole));
+                promote(&*store, upload, &finished).await.expect("promoted");
+            })
+        })
+        .collect();
+    // Until nothing moves any more.
+    let mut before = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let now = taken.load(Ordering::SeqCst);
+        if now == before && now > 0 {
+            break;
+        }
+        before = now;
+    }
+    // Each has a little beside the three parts.
+    assert!(before <= (24 << 20) + 6 * (256 << 10), "{before} bytes");
+    drop(open);
+    for upload in uploads {
+        upload.await.expect("a whole upload");
+    }
 }

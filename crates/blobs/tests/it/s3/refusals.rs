@@ -93,6 +93,34 @@ async fn what_is_no_s3_server_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_404_that_is_not_of_s3_says_nothing_of_an_object() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let mut buffer = [0; 4096];
+            let _ = client.read(&mut buffer);
+            let _ = client.write_all(
+                b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+            );
+        }
+    });
+    let target = S3Target {
+        endpoint: format!("http://{address}"),
+        ..s3::bucket()
+    };
+    let mut options: S3Options = options(&target);
+    options.patience = Duration::from_millis(300);
+    let store = S3Store::new(options).expect("a store");
+    let marker = store.store_id().await;
+    assert!(matches!(marker, Err(Error::Away(_))), "{marker:?}");
+    // HEAD has no body that could tell.
+    let location = "01a20ded-8680-79c6-b2f9-fefcdadea7bd.1";
+    let opened = store.open(&location.parse().expect("a location")).await;
+    assert!(matches!(opened, Err(Error::Away(_))), "{opened:?}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_away() {
     let target = S3Target {
         // Nobody listens on a port below 1024 that is not a service.
