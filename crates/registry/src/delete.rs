@@ -9,7 +9,7 @@
 use landfall_clock::Timestamp;
 use landfall_database::WriteTransaction;
 use landfall_ids::{DeletionId, ManifestId, RepositoryId};
-use landfall_oci::{Digest, Reference, RepositoryName};
+use landfall_oci::{Digest, Reference, RepositoryName, Tag};
 
 use crate::{
     Error, Registry, Result,
@@ -98,8 +98,9 @@ impl Registry {
     /// went: a tag takes its manifest along when nothing else holds that one,
     /// and an index takes along the images that only it held.
     ///
-    /// With `purge` nothing of it can be undone. So an index does not take along
-    /// an image to which a tag can still be set back.
+    /// With `purge` nothing of it can be undone. So an image stays that is needed
+    /// to undo something else: a tag can still be set back to it, or an index
+    /// that holds it can still be brought back.
     pub async fn image_delete(
         &self,
         name: &RepositoryName,
@@ -121,30 +122,38 @@ impl Registry {
                 };
                 let found = manifests::manifest_resolve(tx, &name, &reference)?;
                 let id = found.ok_or_else(unknown)?;
-                manifests::manifest_lock(tx, id)?.ok_or_else(unknown)?;
-                if let Reference::Tag(tag) = &reference {
-                    let stands = tags::tag_lock(tx, repository.id, tag)?;
-                    if stands != Some(id) {
+                let digest = manifests::manifest_lock(tx, id)?.ok_or_else(unknown)?;
+                let family = Family {
+                    tx,
+                    repository: repository.id,
+                    undo: purge.then_some((now, since)),
+                };
+                // From here on nothing begins to hold it. All manifests are
+                // locked before any tag.
+                let tag = match &reference {
+                    Reference::Tag(tag) => Some(tag),
+                    Reference::Digest(_) => None,
+                };
+                let held = match tag {
+                    Some(tag) => family.is_held(id, tag)?,
+                    None => false,
+                };
+                let going = if held {
+                    Vec::new()
+                } else {
+                    family.lock((id, digest))?
+                };
+                if let Some(tag) = tag {
+                    if tags::tag_lock(tx, repository.id, tag)? != Some(id) {
                         return Err(Error::TagChanged(tag.clone()));
                     }
-                    let held = images::image_is_held(tx, id, tag)?;
                     let along = (!held).then_some(hiding.deletion);
                     act.tag_take(tag, id, along, None)?;
-                    if held {
-                        return Ok(Vec::new());
-                    }
                 }
                 let mut gone = Vec::new();
-                let mut waiting = vec![id];
-                while let Some(id) = waiting.pop() {
-                    for child in images::image_orphans(tx, id)? {
-                        if !purge || !may_be_needed(tx, repository.id, child, since)? {
-                            waiting.push(child);
-                        }
-                    }
-                    let digest = manifests::manifest_digest(tx, id)?;
+                for (id, digest) in going {
                     if act.manifest_hide(id, hiding)? {
-                        gone.extend(digest);
+                        gone.push(digest);
                     }
                 }
                 Ok(gone)
@@ -153,15 +162,71 @@ impl Registry {
     }
 }
 
-/// Whether a tag can still be set back to the manifest.
-fn may_be_needed(
-    tx: &WriteTransaction<'_>,
+/// Finds what goes along with an image.
+struct Family<'a, 'c> {
+    tx: &'a WriteTransaction<'c>,
     repository: RepositoryId,
-    id: ManifestId,
-    since: Timestamp,
-) -> Result<bool> {
-    match manifests::manifest_digest(tx, id)? {
-        Some(digest) => Ok(history::history_may_need(tx, repository, &digest, since)?),
-        None => Ok(false),
+    /// Where what goes can't be brought back: the time now, by which a deleted
+    /// index that can be restored holds its images; and the time after which
+    /// what happened to a tag can be undone.
+    undo: Option<(Timestamp, Timestamp)>,
+}
+
+impl Family<'_, '_> {
+    fn restorable(&self) -> Option<Timestamp> {
+        self.undo.map(|(now, _)| now)
+    }
+
+    /// Whether something but this tag holds the image.
+    fn is_held(&self, id: ManifestId, but: &Tag) -> Result<bool> {
+        let named = images::image_is_named(self.tx, id, Some(but))?;
+        Ok(named || !images::image_indexes(self.tx, id, self.restorable())?.is_empty())
+    }
+
+    /// The image, whose row is locked, and all that only it holds, locked as
+    /// well: nothing begins to hold any of it until the end of the transaction.
+    fn lock(&self, root: (ManifestId, Digest)) -> Result<Vec<(ManifestId, Digest)>> {
+        let mut going = vec![root];
+        let mut next = 0;
+        while let Some((index, _)) = going.get(next).copied() {
+            next += 1;
+            for child in images::image_children(self.tx, index)? {
+                // Asked first without the lock, so as not to hold up those who
+                // push indexes of an image that stays.
+                if going.iter().any(|(id, _)| *id == child) || self.stays(child, &going)? {
+                    continue;
+                }
+                let Some(digest) = manifests::manifest_lock(self.tx, child)? else {
+                    continue;
+                };
+                // By later statements than the lock, which see what committed
+                // before it.
+                if !self.stays(child, &going)? && !self.is_needed(&digest)? {
+                    going.push((child, digest));
+                }
+            }
+        }
+        Ok(going)
+    }
+
+    /// Whether a tag, a pin or an index that does not go holds the image.
+    fn stays(&self, id: ManifestId, going: &[(ManifestId, Digest)]) -> Result<bool> {
+        if images::image_is_named(self.tx, id, None)? {
+            return Ok(true);
+        }
+        let indexes = images::image_indexes(self.tx, id, self.restorable())?;
+        let goes = |index: &ManifestId| going.iter().any(|(id, _)| id == index);
+        Ok(!indexes.iter().all(goes))
+    }
+
+    /// Whether a tag can still be set back to the image, if that has to be
+    /// minded. Asked after its tags, so that none slips through that is taken
+    /// away just now.
+    fn is_needed(&self, digest: &Digest) -> Result<bool> {
+        let Some((_, since)) = self.undo else {
+            return Ok(false);
+        };
+        let needed = history::history_may_need(self.tx, self.repository, digest, since)?;
+        Ok(needed)
     }
 }

@@ -60,6 +60,12 @@ async fn store_ensure(
         })
         .await?;
     let found = blobs.store_id().await?;
+    let known = match (known, found) {
+        // Another server may have made the pair between the two looks: it
+        // writes to the database first, so a second look there tells.
+        (None, Some(_)) => database.read(repositories::store_id_find).await?,
+        _ => known,
+    };
     match (known, found) {
         (Some(known), Some(found)) if known == found => return Ok(known),
         (Some(known), Some(found)) => {

@@ -138,7 +138,9 @@ impl Registry {
 
     /// Whether the metadata and the bytes can be read and written now.
     pub async fn probe(&self) -> Result<()> {
-        self.database.read(repositories::store_id_find).await?;
+        // In a transaction that may write: a standby refuses that.
+        let found = self.database.write(|tx| repositories::store_id_find(tx));
+        found.await?;
         Ok(self.blobs.probe().await?)
     }
 }

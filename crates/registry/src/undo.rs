@@ -193,12 +193,15 @@ fn restore(act: &Act<'_, '_>, digest: &Digest) -> Result<Restored> {
         None => vec![standing.id],
     };
     let mut restored = Restored::default();
+    let mut seen = Vec::new();
     for id in hidden {
         if let Some(shown) = manifests::manifest_show(tx, id, act.now)? {
             act.tell(Event::ManifestRestored { digest: &shown })?;
             restored.manifests.push(shown);
+            seen.push(id);
         }
     }
+    manifests::manifest_links_show(tx, &seen)?;
     if !restored.manifests.contains(digest) {
         return Err(Error::UndoEnded(digest.to_string()));
     }
@@ -206,12 +209,20 @@ fn restore(act: &Act<'_, '_>, digest: &Digest) -> Result<Restored> {
         Some(deletion) => history::history_taken(tx, repository, deletion)?,
         None => Vec::new(),
     };
+    // All manifests first, then the tags: the order in which rows are locked.
+    let mut coming = Vec::new();
     for (tag, number, digest) in taken {
         let standing = manifests::manifest_standing(tx, repository, &digest)?;
         let Some(there) = standing.filter(|standing| standing.deleted.is_none()) else {
             continue;
         };
-        if act.tag_restore(&tag, (there.id, &digest), number)? {
+        // Somebody may be deleting it just now, if it was not hidden before.
+        if manifests::manifest_lock(tx, there.id)?.is_some() {
+            coming.push((tag, number, there.id, digest));
+        }
+    }
+    for (tag, number, id, digest) in coming {
+        if act.tag_restore(&tag, (id, &digest), number)? {
             restored.tags.push(tag);
         }
     }

@@ -256,15 +256,30 @@ impl Registry {
             now: times.now,
             untagged: before.min(times.now - self.settings.undo_window),
         };
-        self.in_steps(move |tx, limit| {
-            let mut hidden = 0;
-            for id in purges::untagged_page(tx, untagged, limit)? {
-                hidden += u64::from(hide_untagged(tx, id, untagged, purge_due)?);
+        // Looked for by reads, which go through all manifests and hold nobody
+        // up; a step only looks once more at what was found.
+        let (mut rows, mut last) = (*STEP_ROWS.end(), None);
+        loop {
+            let found = self
+                .database
+                .read_long(move |tx| purges::untagged_page(tx, untagged, last, rows))
+                .await?;
+            if found.is_empty() {
+                return Ok(());
             }
-            Ok(hidden)
-        })
-        .await
-        .map(drop)
+            last = found.last().copied();
+            let took = self
+                .database
+                .write_behind(move |tx| {
+                    let start = Instant::now();
+                    for id in &found {
+                        hide_untagged(tx, *id, untagged, purge_due)?;
+                    }
+                    Ok::<_, Error>(start.elapsed())
+                })
+                .await?;
+            rows = next_rows(rows, took);
+        }
     }
 
     /// Forgets what happened to tags long ago.

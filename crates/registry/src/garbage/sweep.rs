@@ -2,6 +2,11 @@
 //!
 //! It runs outside of any transaction, and may be cut off and repeated: a
 //! location is never used twice, so deleting it twice is deleting it once.
+//!
+//! Deleting keeps a disk's journal busy, on which every push waits. So after
+//! each page the sweep rests for as long as the page took.
+
+use std::time::Instant;
 
 use futures_util::{StreamExt, stream};
 
@@ -9,13 +14,14 @@ use super::{GarbageProgress, Times, add};
 use crate::{Registry, Result, store::trash};
 
 /// Locations in one page, and deletions that go on at once.
-const PAGE: usize = 500;
-const AT_ONCE: usize = 8;
+const PAGE: usize = 200;
+const AT_ONCE: usize = 4;
 
 impl Registry {
     pub(super) async fn sweep_trash(&self, times: Times, progress: &GarbageProgress) -> Result<()> {
         let due = times.trash_due;
         loop {
+            let began = Instant::now();
             let page = self
                 .database
                 .read_long(move |tx| trash::trash_due(tx, due, PAGE))
@@ -48,6 +54,7 @@ impl Registry {
             if let Some(error) = failed {
                 return Err(error.into());
             }
+            tokio::time::sleep(began.elapsed()).await;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Manifests as a person lists them: with tags, sizes and relations.
 
+use landfall_clock::Timestamp;
 use landfall_database::{ReadTransaction, Result, Row, params};
 use landfall_ids::{ManifestId, RepositoryId};
 use landfall_oci::Tag;
@@ -66,9 +67,8 @@ pub(crate) fn image_find(tx: &ReadTransaction<'_>, id: ManifestId) -> Result<Opt
     Ok(with_tags(tx, found)?.pop())
 }
 
-/// The children of an index that only it holds: no tag, no other index that
-/// can be seen, no pin.
-pub(crate) fn image_orphans(
+/// The children of an index that can be seen, in digest order.
+pub(crate) fn image_children(
     tx: &ReadTransaction<'_>,
     index: ManifestId,
 ) -> Result<Vec<ManifestId>> {
@@ -76,27 +76,39 @@ pub(crate) fn image_orphans(
         "select m.id from manifest_child c
          join manifest m on m.repository = c.repository and m.digest = c.digest
          where c.manifest = ?1 and m.deleted is null
-           and not exists (select 1 from tag t where t.manifest = m.id)
-           and not exists (select 1 from pin p where p.manifest = m.id)
-           and not exists (select 1 from manifest_child o join manifest i on i.id = o.manifest
-                           where o.repository = m.repository and o.digest = m.digest
-                             and o.manifest <> ?1 and i.deleted is null)
          order by m.digest",
         params![index],
         |row| row.get(0),
     )
 }
 
-/// Whether something holds the manifest by its identity: another tag than
-/// `but`, an index that can be seen, or a pin.
-pub(crate) fn image_is_held(tx: &ReadTransaction<'_>, id: ManifestId, but: &Tag) -> Result<bool> {
+/// The indexes that hold the manifest: those that can be seen, and with
+/// `restorable` also those that can be brought back then.
+pub(crate) fn image_indexes(
+    tx: &ReadTransaction<'_>,
+    id: ManifestId,
+    restorable: Option<Timestamp>,
+) -> Result<Vec<ManifestId>> {
+    tx.all(
+        "select i.id from manifest m
+         join manifest_child c on c.repository = m.repository and c.digest = m.digest
+         join manifest i on i.id = c.manifest
+         where m.id = ?1 and (i.deleted is null or i.purge_due > ?2)",
+        params![id, restorable],
+        |row| row.get(0),
+    )
+}
+
+/// Whether the manifest has a pin, or a tag other than `but`.
+pub(crate) fn image_is_named(
+    tx: &ReadTransaction<'_>,
+    id: ManifestId,
+    but: Option<&Tag>,
+) -> Result<bool> {
     tx.exists(
         "select 1 from tag where manifest = ?1 and name <> ?2
-         union all select 1 from pin where manifest = ?1
-         union all select 1 from manifest m
-                   join manifest_child c on c.repository = m.repository and c.digest = m.digest
-                   join manifest i on i.id = c.manifest
-                   where m.id = ?1 and i.deleted is null",
-        params![id, but.as_str()],
+         union all select 1 from pin where manifest = ?1",
+        // No tag has an empty name.
+        params![id, but.map_or("", Tag::as_str)],
     )
 }

@@ -1,6 +1,9 @@
 //! The tables `manifest`, `manifest_blob` and `manifest_child`.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use bytes::Bytes;
 use landfall_clock::Timestamp;
@@ -261,30 +264,53 @@ pub(crate) fn manifest_hidden_by(
     )
 }
 
-/// Shows a hidden manifest again, with the links of its blobs, and gives its
-/// digest; `None` if it is not hidden, or its time to undo has ended.
+/// Shows a hidden manifest again and gives its digest; `None` if it is not
+/// hidden, or its time to undo has ended. Its links have to be shown as well.
 pub(crate) fn manifest_show(
     tx: &WriteTransaction<'_>,
     id: ManifestId,
     now: Timestamp,
 ) -> Result<Option<Digest>> {
-    let digest: Option<Digest> = tx.first(
+    tx.first(
         "update manifest set deleted = null, purge_due = null, deletion = null, held_until = ?2
          where id = ?1 and deleted is not null and purge_due > ?2 returning digest",
         params![id, now],
         |row| parsed(row, 0),
-    )?;
-    if digest.is_some() {
-        // A blob that nothing seen needed may have been deleted meanwhile. Its
-        // bytes are there: the reference has held them.
+    )
+}
+
+/// Shows the links of the blobs that these manifests need. A blob that nothing
+/// seen needed may have been deleted meanwhile, or is being deleted just now:
+/// so each link is written to, also one that can be seen. The bytes are there:
+/// the references have held them.
+pub(crate) fn manifest_links_show(
+    tx: &WriteTransaction<'_>,
+    manifests: &[ManifestId],
+) -> Result<()> {
+    let mut links = BTreeSet::new();
+    for id in manifests {
+        links.extend(manifest_links(tx, *id)?);
+    }
+    for (repository, digest) in links {
         tx.execute(
-            "update repository_blob set deleted = null
-             where deleted is not null and (repository, digest) in
-               (select repository, digest from manifest_blob where manifest = ?1)",
-            params![id],
+            "update repository_blob set deleted = null where repository = ?1 and digest = ?2",
+            params![repository, digest.to_string()],
         )?;
     }
-    Ok(digest)
+    Ok(())
+}
+
+/// The links that the manifest refers to. Whoever writes to links of several
+/// manifests puts them all in order first: that is how they are locked.
+pub(crate) fn manifest_links(
+    tx: &ReadTransaction<'_>,
+    id: ManifestId,
+) -> Result<Vec<(RepositoryId, Digest)>> {
+    tx.all(
+        "select repository, digest from manifest_blob where manifest = ?1 order by digest",
+        params![id],
+        |row| Ok((row.get(0)?, parsed(row, 1)?)),
+    )
 }
 
 /// Whether a manifest that can be seen needs the blob.

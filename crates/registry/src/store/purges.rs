@@ -4,6 +4,8 @@
 //! kept for a promise after the manifest was hidden, and a candidate is
 //! written for each.
 
+use std::collections::BTreeMap;
+
 use landfall_clock::Timestamp;
 use landfall_database::{ReadTransaction, Result, WriteTransaction, params};
 use landfall_ids::{ManifestId, RepositoryId};
@@ -11,7 +13,7 @@ use landfall_oci::Digest;
 
 use super::{
     candidates::candidate_insert, columns::parsed, history::history_end_of_repository,
-    repositories, usage::usage_remove,
+    manifests::manifest_links, repositories, usage::usage_remove,
 };
 use crate::promise::Promise;
 
@@ -31,9 +33,10 @@ pub(crate) fn purge_manifests(
         params![due, limit],
         |row| Ok((row.get(0)?, row.get::<Option<Timestamp>>(1)?.unwrap_or(now))),
     )?;
-    for (id, deleted) in &hidden {
-        purge_manifest(tx, *id, promise.given(*deleted), now)?;
-    }
+    let kept = hidden
+        .iter()
+        .map(|(id, deleted)| (*id, promise.given(*deleted)));
+    purge(tx, &kept.collect::<Vec<_>>(), now)?;
     Ok(hidden.len() as u64)
 }
 
@@ -45,18 +48,21 @@ pub(crate) fn purge_count(tx: &ReadTransaction<'_>, due: Timestamp) -> Result<u6
     )
 }
 
-fn purge_manifest(
+/// Purges manifests, each with the time until which the links of its blobs are
+/// kept. Links are locked in their order, whichever manifest refers to them.
+fn purge(
     tx: &WriteTransaction<'_>,
-    id: ManifestId,
-    keep_until: Timestamp,
+    manifests: &[(ManifestId, Timestamp)],
     now: Timestamp,
 ) -> Result<()> {
-    let blobs: Vec<(RepositoryId, Digest)> = tx.all(
-        "select repository, digest from manifest_blob where manifest = ?1 order by digest",
-        params![id],
-        |row| Ok((row.get(0)?, parsed(row, 1)?)),
-    )?;
-    for (repository, digest) in &blobs {
+    let mut links = BTreeMap::new();
+    for (id, keep_until) in manifests {
+        for link in manifest_links(tx, *id)? {
+            let kept = links.entry(link).or_insert(*keep_until);
+            *kept = (*kept).max(*keep_until);
+        }
+    }
+    for ((repository, digest), keep_until) in links {
         let kept: Option<Timestamp> = tx.first(
             "update repository_blob
              set keep_until = case when keep_until < ?3 and deleted is null
@@ -67,16 +73,18 @@ fn purge_manifest(
         )?;
         // Due when the link may go, and not earlier: an earlier one would be
         // dropped, and the candidate of a later promise may be gone already.
-        candidate_insert(tx, digest, kept.unwrap_or(now), now)?;
+        candidate_insert(tx, &digest, kept.unwrap_or(now), now)?;
     }
-    for sql in [
-        "delete from manifest_blob where manifest = ?1",
-        "delete from manifest_child where manifest = ?1",
-        "delete from pin where manifest = ?1",
-        "delete from tag where manifest = ?1",
-        "delete from manifest where id = ?1",
-    ] {
-        tx.execute(sql, params![id])?;
+    for (id, _) in manifests {
+        for sql in [
+            "delete from manifest_blob where manifest = ?1",
+            "delete from manifest_child where manifest = ?1",
+            "delete from pin where manifest = ?1",
+            "delete from tag where manifest = ?1",
+            "delete from manifest where id = ?1",
+        ] {
+            tx.execute(sql, params![id])?;
+        }
     }
     Ok(())
 }
@@ -89,16 +97,14 @@ pub(crate) fn purge_repository(
     now: Timestamp,
     limit: usize,
 ) -> Result<bool> {
-    let manifests: Vec<ManifestId> = tx.all(
+    // The repository was hidden when it was deleted; nobody was promised
+    // anything since.
+    let manifests: Vec<(ManifestId, Timestamp)> = tx.all(
         "select id from manifest where repository = ?1 limit ?2",
         params![repository, limit],
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, now)),
     )?;
-    for manifest in &manifests {
-        // The repository was hidden when it was deleted; nobody was promised
-        // anything since.
-        purge_manifest(tx, *manifest, now, now)?;
-    }
+    purge(tx, &manifests, now)?;
     if !manifests.is_empty() {
         return Ok(true);
     }
@@ -130,15 +136,17 @@ pub(crate) fn purge_repository(
 }
 
 /// What is true of a manifest `m` that no root holds, and none has held after
-/// `?1`: no tag, no index that can be seen, no subject that can be seen, no pin
-/// at `?2`; and no tag has been moved away from it, or deleted, after `?3`.
+/// `?1`: no tag, no index, no subject, no pin at `?2`; and no tag has been moved
+/// away from it, or deleted, after `?3`. Indexes and subjects are those that can
+/// be seen, or brought back at `?2`.
 const ALONE: &str = "m.deleted is null and m.held_until <= ?1
     and not exists (select 1 from tag t where t.manifest = m.id)
     and not exists (select 1 from manifest_child c join manifest i on i.id = c.manifest
                     where c.repository = m.repository and c.digest = m.digest
-                      and i.deleted is null)
+                      and (i.deleted is null or i.purge_due > ?2))
     and not exists (select 1 from manifest s where s.repository = m.repository
-                    and s.digest = m.subject and s.deleted is null)
+                    and s.digest = m.subject
+                    and (s.deleted is null or s.purge_due > ?2))
     and not exists (select 1 from pin p where p.manifest = m.id and p.until > ?2)
     and not exists (select 1 from tag_history h where h.repository = m.repository
                     and h.digest_before = m.digest and h.happened > ?3)";
@@ -148,22 +156,24 @@ const ALONE: &str = "m.deleted is null and m.held_until <= ?1
 pub(crate) struct UntaggedTimes {
     /// It was held by nothing after that.
     pub(crate) before: Timestamp,
-    /// Pins that last longer count.
+    /// Pins that last longer count, and what can be brought back then.
     pub(crate) now: Timestamp,
     /// What a tag has let go of after that counts as tagged: it is younger
     /// than `before`, or it can be undone.
     pub(crate) untagged: Timestamp,
 }
 
-/// Up to `limit` manifests that no root holds.
+/// Up to `limit` manifests after `last` that no root holds, in the order of ids.
 pub(crate) fn untagged_page(
     tx: &ReadTransaction<'_>,
     times: UntaggedTimes,
+    last: Option<ManifestId>,
     limit: usize,
 ) -> Result<Vec<ManifestId>> {
+    let last = last.map(|id| id.as_bytes().to_vec()).unwrap_or_default();
     tx.all(
-        &format!("select m.id from manifest m where {ALONE} limit ?4"),
-        params![times.before, times.now, times.untagged, limit],
+        &format!("select m.id from manifest m where m.id > ?4 and {ALONE} order by m.id limit ?5"),
+        params![times.before, times.now, times.untagged, last, limit],
         |row| row.get(0),
     )
 }

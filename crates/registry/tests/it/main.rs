@@ -61,6 +61,7 @@ mod garbage;
 mod images;
 mod layers_check;
 mod manifests;
+mod meanwhile;
 mod model;
 mod mounts;
 mod opening;

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use landfall_blobs::{BlobStore, DiskStore};
+use futures_util::FutureExt;
+use landfall_blobs::{BlobStore, Calls, DiskStore, FaultyStore, Operation};
 use landfall_clock::SystemClock;
 use landfall_database::Database;
 use landfall_ids::StoreId;
@@ -17,6 +18,7 @@ on_both!(
     bytes_without_the_mark_of_their_store_are_refused,
     an_opening_that_was_cut_off_before_the_mark_is_repeated,
     an_empty_store_under_a_database_that_knows_blobs_is_refused,
+    two_servers_that_start_at_once_open_the_same_pair,
 );
 
 /// A migrated database; SQLite has it in the folder.
@@ -24,7 +26,7 @@ async fn database(folder: &Path) -> Database {
     Place::new(folder).open().await
 }
 
-async fn open(database: &Database, store: Arc<DiskStore>) -> Result<StoreId, Error> {
+async fn open(database: &Database, store: Arc<dyn BlobStore>) -> Result<StoreId, Error> {
     let opened = Registry::open(database.clone(), store, Arc::new(SystemClock), SETTINGS);
     opened.await.map(|registry| registry.store_id())
 }
@@ -141,4 +143,24 @@ async fn an_empty_store_under_a_database_that_knows_blobs_is_refused() {
     let world = world.restart().await;
     let read = world.read(&name, &digest(&whole)).await;
     assert_eq!(read.expect("bytes"), whole);
+}
+
+async fn two_servers_that_start_at_once_open_the_same_pair() {
+    let pair = Pair::new().await;
+    let store = pair.store();
+    let slow = FaultyStore::new(store.clone());
+    let (database, other) = (pair.database.clone(), store.clone());
+    // The other makes the pair after this one has looked at the database, and
+    // before it looks at the store.
+    slow.stall(Operation::StoreId, Calls::Nth(1), move |_| {
+        let (database, other) = (database.clone(), other.clone());
+        async move {
+            let first = open(&database, other).await;
+            first.expect("it makes the pair");
+        }
+        .boxed()
+    });
+    let second = open(&pair.database, Arc::new(slow)).await;
+    let marked = store.store_id().await.expect("read");
+    assert_eq!(Some(second.expect("it finds the pair")), marked);
 }

@@ -31,6 +31,7 @@ on_both!(
     a_restored_image_is_whole_after_a_collection,
     a_purged_image_does_not_come_back,
     what_another_tag_can_go_back_to_is_not_purged_along,
+    what_a_deleted_index_may_bring_back_is_not_purged_along,
     what_a_tag_has_left_counts_as_tagged_while_it_can_go_back,
     a_deleted_repository_comes_back_with_everything,
     a_purged_repository_and_a_taken_name_do_not_come_back,
@@ -391,6 +392,35 @@ async fn what_another_tag_can_go_back_to_is_not_purged_along() {
     assert_eq!(gone.expect("the image"), [one]);
     let undone = undo(&world, &name, "prod").await;
     assert!(matches!(undone, Err(Error::Purged(_))), "{undone:?}");
+}
+
+async fn what_a_deleted_index_may_bring_back_is_not_purged_along() {
+    let (world, name, [first, second, _]) = world().await;
+    let one = put(&world, &name, &[], &first).await;
+    let two = put(&world, &name, &[], &second).await;
+    let old = put(&world, &name, &["old"], &written(&index(&[&first]))).await;
+    let both = written(&index(&[&first, &second]));
+    let new = put(&world, &name, &["new"], &both).await;
+    let gone = world.image_delete(&name, &reference("old"), false).await;
+    assert_eq!(gone.expect("the index alone"), [old]);
+    let gone = world.image_delete(&name, &reference("new"), true).await;
+    assert_eq!(gone.expect("with what only it held"), [new, two]);
+    put(&world, &name, &["also"], &first).await;
+    let gone = world.image_delete(&name, &reference("also"), true).await;
+    assert_eq!(gone.expect("the tag alone"), []);
+    world.advance(LONG);
+    world.collect_all().await;
+    world.image_restore(&name, &old).await.expect("restored");
+    assert_eq!(at(&world, &name, "old").await, Some(old));
+    assert_eq!(at(&world, &name, &one).await, Some(one));
+
+    let gone = world.image_delete(&name, &reference("old"), false).await;
+    assert_eq!(gone.expect("with its child").len(), 2);
+    put(&world, &name, &["v1"], &first).await;
+    world.advance(UNDO);
+    let gone = world.image_delete(&name, &reference("v1"), true).await;
+    assert_eq!(gone.expect("the index can't come back"), [one]);
+    world.drains().await;
 }
 
 async fn what_a_tag_has_left_counts_as_tagged_while_it_can_go_back() {

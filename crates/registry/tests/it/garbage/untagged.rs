@@ -18,6 +18,8 @@ on_both!(
     the_time_counts_from_the_loss_of_the_last_root,
     a_manifest_that_is_pushed_again_has_its_whole_time_once_more,
     what_is_hidden_by_itself_drains_like_what_was_deleted,
+    what_can_be_brought_back_keeps_its_images_and_referrers,
+    more_than_one_step_takes_are_hidden_by_one_run,
 );
 
 on_s3!(
@@ -195,4 +197,51 @@ async fn what_is_hidden_by_itself_drains_like_what_was_deleted() {
         assert_eq!(left, 0, "`{table}`");
     }
     assert!(world.files("blobs").is_empty());
+}
+
+async fn what_can_be_brought_back_keeps_its_images_and_referrers() {
+    let settings = Settings {
+        untagged_after: Some(UNDO / 4),
+        ..SETTINGS
+    };
+    let (world, name) = (World::with(settings).await, repository(NAME));
+    let child = push(&world, &name, 1, &[]).await;
+    let parent = written(&index(&[&child]));
+    world.put(&name, &["all"], &parent).await.expect("pushed");
+    let about = written(&referrer("application/x.note", &parent, &content(1, 10)));
+    world.put(&name, &[], &about).await.expect("pushed");
+    let root = digest(&parent);
+    world.manifest_delete(&name, &root).await.expect("deleted");
+    world.advance_almost(UNDO);
+    world.collect_all().await;
+    world.image_restore(&name, &root).await.expect("restored");
+    for whole in [&parent, &child, &about] {
+        assert!(is_there(&world, &name, whole).await);
+    }
+    world.manifest_delete(&name, &root).await.expect("deleted");
+    world.advance(UNDO);
+    world.collect_all().await;
+    for gone in [&child, &about] {
+        assert!(!is_there(&world, &name, gone).await, "nothing holds it");
+    }
+    world.tables_agree().await;
+}
+
+async fn more_than_one_step_takes_are_hidden_by_one_run() {
+    let (world, name) = world().await;
+    for number in 0..330 {
+        let mut empty = index(&[]);
+        empty
+            .annotations
+            .insert("number".to_owned(), number.to_string());
+        let tag = format!("v{number}");
+        let tags = if number % 3 == 0 { &[&*tag][..] } else { &[] };
+        let document = written(&empty);
+        world.put(&name, tags, &document).await.expect("pushed");
+    }
+    world.advance(AFTER);
+    world.collect().await;
+    let seen = "select count(*) from manifest where deleted is null";
+    assert_eq!(world.count(seen).await, 110, "those with a tag");
+    world.tables_agree().await;
 }

@@ -72,11 +72,10 @@ impl Repository {
         self.needs(blob, |shown| shown == Shown::Visible)
     }
 
-    /// Whether a manifest has one of these as its own child.
-    fn has_visible_parent(&self, child: usize) -> bool {
+    /// Whether a manifest for which `counts` has this one as its child.
+    fn has_parent(&self, child: usize, counts: impl Fn(Shown) -> bool) -> bool {
         let mut manifests = self.manifests.iter().zip(&UNIVERSE.manifests);
-        manifests
-            .any(|(shown, template)| *shown == Shown::Visible && template.children.contains(&child))
+        manifests.any(|(shown, template)| counts(*shown) && template.children.contains(&child))
     }
 
     fn is_tagged(&self, manifest: usize) -> bool {
@@ -173,10 +172,17 @@ impl Model {
         purge: bool,
     ) -> Option<Vec<usize>> {
         let manifest = self.repositories[repository].tags[tag]?;
+        // Where nothing can be undone, what can be brought back holds as well.
+        let now = self.now;
+        let holds = |shown| match shown {
+            Shown::Visible => true,
+            Shown::Hidden(until) => purge && now < until,
+            Shown::Never => false,
+        };
         let found = &self.repositories[repository];
         let mut others = found.tags.iter().enumerate();
         let tagged = others.any(|(other, at)| other != tag && *at == Some(manifest));
-        if tagged || found.has_visible_parent(manifest) {
+        if tagged || found.has_parent(manifest, holds) {
             self.set_tag(repository, tag, None, None);
             return Some(Vec::new());
         }
@@ -185,7 +191,7 @@ impl Model {
         // No child of the universe has children.
         for child in &UNIVERSE.manifests[manifest].children {
             let found = &self.repositories[repository];
-            let held = found.is_tagged(*child) || found.has_visible_parent(*child);
+            let held = found.is_tagged(*child) || found.has_parent(*child, holds);
             let needed = purge && self.may_go_back(repository, *child);
             if found.manifests[*child] == Shown::Visible && !held && !needed {
                 self.hide_by(repository, *child, purge);
