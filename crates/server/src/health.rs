@@ -1,6 +1,9 @@
 //! `/`, `/healthz`, `/readyz` and `/metrics`.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     extract::State,
@@ -8,7 +11,41 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::Server;
+use landfall_registry::Error;
+use tokio::sync::Mutex;
+
+use crate::{Server, registry_api::chain};
+
+/// How long the outcome of a probe is good.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The part that is not ready, as anybody may know it.
+type Outcome = Result<(), &'static str>;
+
+/// The last probe. Anybody may ask for one, and it writes to the store; so one
+/// runs at a time, and who asks meanwhile or soon after gets its outcome.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Outcome)>>);
+
+impl Readiness {
+    async fn ask(&self, probe: impl Future<Output = Result<(), Error>>) -> Outcome {
+        let mut last = self.0.lock().await;
+        if let Some((at, outcome)) = &*last
+            && at.elapsed() < FRESH
+        {
+            return *outcome;
+        }
+        let outcome = probe.await.map_err(|error| {
+            tracing::warn!(error = %chain(&error), "not ready");
+            match error {
+                Error::Blobs(_) => "blob store",
+                _ => "database",
+            }
+        });
+        *last = Some((Instant::now(), outcome));
+        outcome
+    }
+}
 
 /// Tells a person with a browser what is here.
 pub(crate) async fn welcome() -> &'static str {
@@ -20,13 +57,16 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// Requests can be served: the metadata can be read, the blobs be written.
+/// Requests can be served: the metadata and the blobs can be written.
 pub(crate) async fn ready(State(server): State<Arc<Server>>) -> Response {
-    match server.registry.probe().await {
+    // On its own: a client that goes away does not end the probe, or each could
+    // start another.
+    let asked = tokio::spawn(async move { server.readiness.ask(server.registry.probe()).await });
+    match asked.await.unwrap_or(Err("server")) {
         Ok(()) => "ready\n".into_response(),
-        Err(error) => (
+        Err(part) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("not ready: {error}\n"),
+            format!("not ready: the {part}\n"),
         )
             .into_response(),
     }
@@ -39,4 +79,34 @@ pub(crate) async fn metrics(State(server): State<Arc<Server>>) -> Response {
         "text/plain; version=0.0.4; charset=utf-8",
     )];
     (format, server.metrics.render()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn many_who_ask_get_the_outcome_of_one_probe_and_only_the_name_of_the_part() {
+        let (readiness, probes) = (Arc::new(Readiness::default()), Arc::new(AtomicU32::new(0)));
+        let asked: Vec<_> = (0..20)
+            .map(|_| {
+                let (readiness, probes) = (Arc::clone(&readiness), Arc::clone(&probes));
+                tokio::spawn(async move {
+                    let probe = async {
+                        probes.fetch_add(1, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                        let reason = "db.internal:5432".to_owned();
+                        Err(landfall_database::Error::Unavailable(reason).into())
+                    };
+                    readiness.ask(probe).await
+                })
+            })
+            .collect();
+        for asked in asked {
+            assert_eq!(asked.await.expect("an outcome"), Err("database"));
+        }
+        assert_eq!(probes.load(Ordering::Relaxed), 1);
+    }
 }

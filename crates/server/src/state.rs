@@ -9,7 +9,7 @@ use landfall_notify::Notify;
 use landfall_registry::Registry;
 use tokio::time::MissedTickBehavior;
 
-use crate::{observe::Metrics, runs::Runs};
+use crate::{health::Readiness, observe::Metrics, runs::Runs};
 
 /// How often what was counted of pulls goes to the database: what a crash loses
 /// at the most.
@@ -46,6 +46,8 @@ pub struct Server {
     pub settings: Settings,
     /// Runs of the collector and of the check.
     pub(crate) runs: Arc<Runs>,
+    /// Whether requests can be served.
+    pub(crate) readiness: Readiness,
 }
 
 impl Server {
@@ -69,6 +71,7 @@ impl Server {
             metrics,
             settings,
             runs,
+            readiness: Readiness::default(),
         }
     }
 

@@ -16,6 +16,7 @@ use super::problem::Problem;
 use crate::{
     Server,
     auth::{self, Rejection},
+    registry_api::holds_nul,
 };
 
 /// Who calls, with the services to call. Extracting it checks credentials; a
@@ -125,6 +126,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Server>> for Segments<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
+        if holds_nul(parts.uri.path()) {
+            return Err(Problem::invalid(&"the path holds a NUL; leave it out"));
+        }
         match Path::<T>::from_request_parts(parts, server).await {
             Ok(Path(segments)) => Ok(Self(segments)),
             Err(error) => Err(Problem::invalid(&error.body_text())),

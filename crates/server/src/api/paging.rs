@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
-use crate::Server;
+use crate::{Server, registry_api::holds_nul};
 
 /// Entries of a page, at the most.
 const MOST: usize = 1000;
@@ -75,6 +75,9 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Server>> for Parameters<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
+        if holds_nul(parts.uri.query().unwrap_or_default()) {
+            return Err(Problem::invalid(&"the query holds a NUL; leave it out"));
+        }
         match Query::<T>::from_request_parts(parts, server).await {
             Ok(Query(parameters)) => Ok(Self(parameters)),
             Err(error) => Err(Problem::invalid(&error.body_text())),

@@ -52,6 +52,9 @@ impl Problem {
                 tracing::warn!(%error, "a request has to wait");
                 return away();
             }
+            Rejection::Failed(landfall_identity::Error::Database(
+                error @ landfall_database::Error::Text,
+            )) => return Self::invalid(error),
             Rejection::Failed(error) => {
                 tracing::error!(%error, "a caller can't be checked");
                 return internal();
@@ -127,6 +130,9 @@ impl From<Error> for Problem {
             Error::Blobs(landfall_blobs::Error::ReadOnly(_))
             | Error::Database(landfall_database::Error::ReadOnly) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "read-only")
+            }
+            Error::Database(landfall_database::Error::Text) => {
+                (StatusCode::BAD_REQUEST, "invalid-request")
             }
             error if is_away(error) => {
                 tracing::warn!(error = %chain(error), "a request has to wait");

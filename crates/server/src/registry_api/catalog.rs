@@ -22,7 +22,7 @@ struct Catalog {
 
 pub(super) async fn list(call: Call) -> Result<Response, OciError> {
     call.allow_on(Action::Pull, Resource::Registry)?;
-    let query = call.query();
+    let query = call.query()?;
     let size = query.page_size(PAGE)?;
     // The scope of a token has let the caller list; what is in the list is a
     // matter of its rights.

@@ -86,6 +86,12 @@ impl OciError {
                 tracing::warn!(%error, "a request has to wait");
                 Self::away()
             }
+            Rejection::Failed(landfall_identity::Error::Database(
+                error @ landfall_database::Error::Text,
+            )) => {
+                let status = StatusCode::BAD_REQUEST;
+                Self::new(status, ErrorCode::Unsupported, error.to_string())
+            }
             Rejection::Failed(error) => {
                 tracing::error!(%error, "a caller can't be checked");
                 Self::internal()
@@ -163,6 +169,9 @@ impl From<Error> for OciError {
             | Error::Database(landfall_database::Error::ReadOnly) => {
                 tracing::error!(error = %chain(&error), "the store can't be written");
                 (Status::SERVICE_UNAVAILABLE, Code::Unsupported)
+            }
+            Error::Database(landfall_database::Error::Text) => {
+                (Status::BAD_REQUEST, Code::Unsupported)
             }
             error if is_away(error) => {
                 tracing::warn!(error = %chain(error), "a request has to wait");

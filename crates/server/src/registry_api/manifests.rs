@@ -85,7 +85,7 @@ pub(super) async fn put(
 /// A manifest is named by the path, and further by the query: tags for one
 /// pushed by its digest, a digest for one pushed by a tag.
 fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
-    let query = call.query();
+    let query = call.query()?;
     let mut target = match reference {
         Reference::Tag(tag) => PushTarget {
             digest: None,

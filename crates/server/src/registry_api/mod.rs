@@ -31,6 +31,7 @@ use landfall_registry::Registry;
 use tracing::Instrument;
 
 pub(crate) use self::error::{AWAY, RETRY_AFTER, chain, is_away, is_away_now};
+pub(crate) use self::query::holds_nul;
 use self::{error::OciError, query::Query, route::Route};
 use crate::{Server, auth};
 
@@ -85,7 +86,7 @@ impl Call {
             .is_ok()
     }
 
-    fn query(&self) -> Query {
+    fn query(&self) -> Result<Query, OciError> {
         Query::of(&self.parts.uri)
     }
 

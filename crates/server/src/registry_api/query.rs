@@ -13,13 +13,19 @@ pub(super) struct Query(Vec<(String, String)>);
 const MOST: usize = 100;
 
 impl Query {
-    pub(super) fn of(uri: &Uri) -> Self {
+    /// The query of a request. One with a NUL is refused: no name holds one.
+    pub(super) fn of(uri: &Uri) -> Result<Self, OciError> {
+        if holds_nul(uri.query().unwrap_or_default()) {
+            let message = "the query holds a NUL; leave it out".to_owned();
+            let status = StatusCode::BAD_REQUEST;
+            return Err(OciError::new(status, ErrorCode::Unsupported, message));
+        }
         let pairs = uri
             .query()
             .unwrap_or_default()
             .split('&')
             .filter(|pair| !pair.is_empty());
-        Self(
+        Ok(Self(
             pairs
                 .take(MOST)
                 .map(|pair| {
@@ -27,7 +33,7 @@ impl Query {
                     (decode(name), decode(value))
                 })
                 .collect(),
-        )
+        ))
     }
 
     /// The first value of a name.
@@ -57,6 +63,11 @@ impl Query {
             .map(|n| n.min(most as u64) as usize)
             .map_err(|_| invalid())
     }
+}
+
+/// Whether a part of a URL holds a NUL when it is decoded.
+pub(crate) fn holds_nul(encoded: &str) -> bool {
+    encoded.contains("%00")
 }
 
 fn decode(text: &str) -> String {

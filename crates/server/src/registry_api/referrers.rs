@@ -19,7 +19,7 @@ pub(super) async fn list(
     subject: Digest,
 ) -> Result<Response, OciError> {
     call.allow(Action::Pull, &name)?;
-    let query = call.query();
+    let query = call.query()?;
     let size = query.page_size(PAGE)?.max(1);
     let kind = query.get("artifactType");
     let last = query.get("last");

@@ -22,7 +22,7 @@ struct Tags {
 
 pub(super) async fn list(call: Call, name: RepositoryName) -> Result<Response, OciError> {
     call.allow(Action::Pull, &name)?;
-    let query = call.query();
+    let query = call.query()?;
     let size = query.page_size(PAGE)?;
     let page = call
         .server

@@ -42,7 +42,7 @@ async fn issue(server: &Server, request: Request<Body>) -> Result<Response, OciE
     let caller = auth::caller(&server.identity, &parts.headers)
         .await
         .map_err(|rejection| OciError::rejected(server, &parts, None, &rejection))?;
-    let query = Query::of(&parts.uri);
+    let query = Query::of(&parts.uri)?;
     let asked: Result<Vec<Scope>, _> = query
         .all("scope")
         .flat_map(|scopes| scopes.split(' '))

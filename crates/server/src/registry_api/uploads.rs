@@ -21,7 +21,7 @@ pub(super) async fn start(
     body: Body,
 ) -> Result<Response, OciError> {
     call.allow(Action::Push, &name)?;
-    let query = call.query();
+    let query = call.query()?;
     let account = call.account(&name).await?;
     // A mount that does not work out falls back to an upload.
     if let Some(text) = query.get("mount") {
@@ -109,7 +109,7 @@ pub(super) async fn finish(
     body: Body,
 ) -> Result<Response, OciError> {
     call.allow(Action::Push, &name)?;
-    let query = call.query();
+    let query = call.query()?;
     let Some(named) = query.get("digest") else {
         let message = "the closing request must name the `digest` of the blob".to_owned();
         return Err(OciError::new(
