@@ -73,11 +73,11 @@ fn a_full_disk_of_blobs_answers_507_and_takes_pushes_again_when_there_is_space()
     expect(&answer, 507);
     let known = shop.ask(shop.client.push_manifest(REPOSITORY, "full", &image));
     expect(&known, 201);
-    assert_eq!(shop.status("/readyz"), 503);
+    shop.says_ready(503);
     shop.everything_is_there();
 
     drop(ballast);
-    assert_eq!(shop.status("/readyz"), 200);
+    shop.says_ready(200);
     let stands = shop.ask(shop.client.get(&path));
     expect(&stands, 204);
     let at = stands.received();

@@ -29,10 +29,10 @@ fn with_read_only_blobs_pulls_go_on_and_pushes_get_503_until_they_are_writable_a
         &shop.ask(shop.client.patch(&path, 0, blob.part(0, 20_000))),
         202,
     );
-    assert_eq!(shop.status("/readyz"), 200);
+    shop.says_ready(200);
 
     disk.set_read_only(true);
-    assert_eq!(shop.status("/readyz"), 503);
+    shop.says_ready(503);
     assert_eq!(shop.status("/healthz"), 200);
     shop.everything_is_there();
     let refused = shop.push(&Blob::new(30, 3_000_000));
@@ -56,7 +56,7 @@ fn with_read_only_blobs_pulls_go_on_and_pushes_get_503_until_they_are_writable_a
     );
 
     disk.set_read_only(false);
-    assert_eq!(shop.status("/readyz"), 200);
+    shop.says_ready(200);
     let stands = shop.ask(shop.client.get(&path));
     expect(&stands, 204);
     assert_eq!(stands.received(), 20_000);
@@ -86,7 +86,7 @@ fn on_a_disk_that_the_kernel_gave_up_pulls_go_on_and_a_restart_has_everything() 
     );
 
     disk.come_to_grief();
-    assert_eq!(shop.status("/readyz"), 503);
+    shop.says_ready(503);
     assert_eq!(shop.status("/healthz"), 200);
     shop.everything_is_there();
     expect(&shop.push(&Blob::new(30, 1000)), 503);

@@ -210,7 +210,14 @@ impl Life {
             (answer.status().as_u16(), again)
         };
         assert_eq!(status("/healthz").0, 200);
-        assert_eq!(status("/readyz").0, 503);
+        let since = Instant::now();
+        while status("/readyz").0 != 503 {
+            assert!(since.elapsed() < RETURN, "still ready:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let told = server.request(reqwest::Method::GET, "/readyz").send();
+        let told = self.runtime.block_on(async { told.await?.text().await });
+        assert_eq!(told.expect("a text"), "not ready: the database\n");
         for path in [
             "/v2/",
             "/v2/load/0/tags/list",

@@ -109,6 +109,18 @@ impl Shop {
         self.ask(self.client.get(path)).status
     }
 
+    /// Waits until the server says so of itself; it looks once in a second.
+    #[track_caller]
+    pub(crate) fn says_ready(&self, status: u16) {
+        for _ in 0..500 {
+            if self.status("/readyz") == status {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("/readyz is never answered with {status}");
+    }
+
     /// Everything that was acknowledged can be pulled.
     #[track_caller]
     pub(crate) fn everything_is_there(&self) {

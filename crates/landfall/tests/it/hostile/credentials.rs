@@ -53,6 +53,10 @@ async fn credentials_that_are_none_open_nothing() {
         "Authorization: Basic YWRtaW4=".to_owned(),
         "Authorization: Basic //79/w==".to_owned(),
         format!("Authorization: Basic {}", "QUFB".repeat(10_000)),
+        // A NUL as the name, in the name, and in the password.
+        "Authorization: Basic ADph".to_owned(),
+        "Authorization: Basic YWRtaW4AOmE=".to_owned(),
+        "Authorization: Basic YWRtaW46AA==".to_owned(),
         "Authorization: Digest username=\"admin\"".to_owned(),
         "Authorization: Bearer".to_owned(),
         "Authorization: Bearer a.b".to_owned(),

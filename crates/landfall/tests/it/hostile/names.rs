@@ -223,3 +223,43 @@ async fn hosts_and_targets_with_tricks_do_not_end_up_in_answers() {
     assert_refused(&victim, "GET", &parameters);
     victim.assert_well().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_a_query_a_path_or_a_document_is_refused() {
+    let victim = Victim::start();
+    let image = Image::new(1, 2);
+    victim.session.push("acme/web", "v1", &image).await;
+    let subject = digest(&image.layers[0]);
+    for target in [
+        "/v2/_catalog?last=%00",
+        "/v2/_catalog?last=a%00b",
+        "/v2/acme/web/tags/list?last=%00",
+        &format!("/v2/acme/web/referrers/{subject}?artifactType=%00"),
+        &format!("/v2/acme/web/referrers/{subject}?last=%00"),
+        "/token?scope=repository:acme/%00:pull",
+        "/api/v1/repositories?last=%00",
+        "/api/v1/repositories/acme%2Fweb/tags?last=%00",
+        "/api/v1/repositories/acme%2Fweb/images?last=%00",
+        "/api/v1/events?repository=%00",
+        "/api/v1/webhooks/%00",
+    ] {
+        let answer = exchange(&victim.server, &request("GET", target, &[], b""));
+        let status = answer.map(|answer| answer.status);
+        assert_eq!(status, Some(400), "{target}");
+    }
+    let json = ["Content-Type: application/json"];
+    let webhook = br#"{"account": "a\u0000", "url": "https://example.com/"}"#;
+    let rules = br#"{"tag_rules": {"immutable": true, "except": ["a\u0000*"]}}"#;
+    for (method, target, body) in [
+        ("POST", "/api/v1/webhooks", &webhook[..]),
+        ("PATCH", "/api/v1/repositories/acme%2Fweb", &rules[..]),
+    ] {
+        let answer = exchange(&victim.server, &request(method, target, &json, body));
+        let status = answer.map(|answer| answer.status);
+        assert!(
+            status.is_some_and(|status| (400..500).contains(&status)),
+            "{method} {target} is answered with {status:?}"
+        );
+    }
+    victim.assert_well().await;
+}
