@@ -43,6 +43,9 @@ in_turn() {
     done
 }
 
+# median LABEL: its median, without a fraction.
+median() { statistics | awk -F '\t' -v label="$1" '$1 == label { printf "%.0f", $3 }'; }
+
 # Prints label, count, median, least and most of each label.
 statistics() {
     sort -t $'\t' -k1,1 -k2,2g "$scratch/samples" | awk -F '\t' '

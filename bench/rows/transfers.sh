@@ -22,16 +22,18 @@ nginx_object() {
     curl --fail --silent --output "$scratch/nginx/files/blob" "http://$(address "$1")$large_path"
 }
 
-# fetch NAME PATH CONNECTIONS DOWNLOADS
+# fetch NAME PATH CONNECTIONS DOWNLOADS [copied]: the client's kernel drops the
+# bytes; `copied` passes them on to the client, which has the same two cores.
 fetch() {
     local told
     told="$("$load" fetch "$(address "$1")" --path "$2" --digest "$large_digest" \
-        --connections "$3" --downloads "$4" --process "${process[$1]}")"
-    samples "$1_get_$3_" "$told" rate=megabytes_per_second cpu=server_cpu_seconds_per_gigabyte
+        --connections "$3" --downloads "$4" --process "${process[$1]}" ${5:+--copied})"
+    samples "$1_get_$3_${5:+copied_}" "$told" \
+        rate=megabytes_per_second cpu=server_cpu_seconds_per_gigabyte
 }
 
 row_get() {
-    local round connections downloads
+    local round connections downloads copied
     start_ours ours
     start_docker_registry docker_registry
     start_nginx
@@ -41,9 +43,11 @@ row_get() {
     for ((round = 0; round < rounds; round++)); do
         for connections in 1 8; do
             downloads=$((connections == 1 ? 4 * large_share : 12 * large_share))
-            in_turn "$round" "fetch ours $large_path $connections $downloads" \
-                "fetch docker_registry $large_path $connections $downloads" \
-                "fetch nginx /blob $connections $downloads"
+            for copied in "" copied; do
+                in_turn "$round" "fetch ours $large_path $connections $downloads $copied" \
+                    "fetch docker_registry $large_path $connections $downloads $copied" \
+                    "fetch nginx /blob $connections $downloads $copied"
+            done
         done
     done
     stop_all
@@ -55,6 +59,12 @@ row_get() {
     done
     figure get_256_mib_8_connections_cpu_docker_registry_over_ours 2.5 \
         docker_registry_get_8_cpu ours_get_8_cpu "CPU s per $gigabyte"
+    for connections in 1 8; do
+        note "With a client that copies, $connections at once: ours \
+$(median "ours_get_${connections}_copied_rate") MB/s, docker-registry \
+$(median "docker_registry_get_${connections}_copied_rate"), nginx \
+$(median "nginx_get_${connections}_copied_rate")."
+    done
     note "nginx used $(statistics | awk -F '\t' '$1 == "nginx_get_8_cpu" { print $3 }') CPU seconds \
 per $gigabyte at 8 connections."
 }

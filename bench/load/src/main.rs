@@ -128,6 +128,10 @@ struct Fetch {
     /// Connections at the same time, without TLS
     #[arg(long, default_value_t = 1)]
     connections: usize,
+    /// Copy the bytes to this process instead of dropping them in the kernel,
+    /// without TLS
+    #[arg(long)]
+    copied: bool,
     /// Downloads, all connections together
     #[arg(long)]
     downloads: u64,
@@ -286,6 +290,7 @@ fn download(given: Fetch) -> Result<Value> {
             downloads,
             digest,
             process,
+            copied: given.copied,
         })?,
         Some(certificate) => {
             let options = fetch_tls::Options {

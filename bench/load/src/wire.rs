@@ -2,10 +2,12 @@
 //! time on a connection that stays open, bodies with a known length.
 
 use std::{
-    io::{ErrorKind, IoSlice, Read, Write},
+    io::{self, ErrorKind, IoSlice, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
+
+use rustix::net::RecvFlags;
 
 use crate::{Error, Result};
 
@@ -187,6 +189,38 @@ impl Connection {
         buffer: &mut [u8],
         mut visit: impl FnMut(&[u8]),
     ) -> Result<u64> {
+        self.take_body(path, buffer, |mut stream, buffer, early| {
+            if let Some(early) = early {
+                visit(early);
+                return Ok(0);
+            }
+            let count = stream.read(buffer)?;
+            visit(&buffer[..count]);
+            Ok(count)
+        })
+    }
+
+    /// Asks for `path` and has the kernel drop the body as it comes
+    /// (`MSG_TRUNC`, tcp(7)): received and acknowledged, but not copied to this
+    /// process. Answers how many bytes there were.
+    pub fn discard(&mut self, path: &str, buffer: &mut [u8]) -> Result<u64> {
+        self.take_body(path, buffer, |stream, buffer, early| {
+            if early.is_some() {
+                return Ok(0);
+            }
+            let (_, count) = rustix::net::recv(stream, buffer, RecvFlags::TRUNC)?;
+            Ok(count)
+        })
+    }
+
+    /// `take` is given what came with the head first, and then takes the rest
+    /// from the socket; it answers how many bytes it took.
+    fn take_body(
+        &mut self,
+        path: &str,
+        buffer: &mut [u8],
+        mut take: impl FnMut(&TcpStream, &mut [u8], Option<&[u8]>) -> io::Result<usize>,
+    ) -> Result<u64> {
         let head = self.head("GET", path, None, 0);
         let read = Error::io("reading a body");
         self.stream
@@ -198,19 +232,16 @@ impl Connection {
             return Err(refused("GET", path, &body));
         }
         let early = &self.buffer[head.length..];
-        visit(early);
+        take(&self.stream, buffer, Some(early)).map_err(&read)?;
         let mut left = head.body - early.len() as u64;
         self.buffer.clear();
         while left > 0 {
             let most = buffer
                 .len()
                 .min(usize::try_from(left).unwrap_or(usize::MAX));
-            match self.stream.read(&mut buffer[..most]) {
+            match take(&self.stream, &mut buffer[..most], None) {
                 Ok(0) => return Err(wrong("GET", path, "the body ended early")),
-                Ok(count) => {
-                    visit(&buffer[..count]);
-                    left -= count as u64;
-                }
+                Ok(count) => left -= count as u64,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(read(error)),
             }
