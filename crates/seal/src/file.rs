@@ -1,8 +1,10 @@
 //! The file of the master key.
 //!
-//! It is made beside its name and linked there, which fails if the name is
+//! It is made beside its name and renamed to it, which fails if the name is
 //! taken: of two processes that make one at once, the second reads the first
-//! one's. A crash leaves at most a file `master.<random>.partial`.
+//! one's. A crash leaves at most a file `master.<random>.partial`. The file, its
+//! name and the name of its directory are synced before anybody gets the key:
+//! what is sealed under a key is lost with it.
 
 use std::{
     fmt::Write as _,
@@ -12,6 +14,10 @@ use std::{
     path::Path,
 };
 
+use rustix::{
+    fs::{CWD, RenameFlags},
+    io::Errno,
+};
 use zeroize::Zeroizing;
 
 use crate::{Error, MasterKey, key::KEY};
@@ -45,29 +51,22 @@ impl MasterKey {
     /// Makes a key and its file. If a file is there by then, its key is the one.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let failed = |source| io_error(path, source);
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(failed)?;
+        let directory = parent(path);
+        create_directory(directory).map_err(failed)?;
         let bytes = Zeroizing::new(rand::random::<[u8; KEY]>());
         let partial = path.with_extension(format!("{:016x}.partial", rand::random::<u64>()));
-        let linked = write(&partial, &bytes).and_then(|()| match fs::hard_link(&partial, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            linked => linked.map(|()| true),
-        });
-        let removed = fs::remove_file(&partial);
-        let linked = linked.map_err(failed)?;
+        let named = write(&partial, &bytes).and_then(|()| rename_new(&partial, path));
+        // There is nothing left to remove after a rename. What is wrong with
+        // the write or the name is told before what is wrong with this.
+        let removed = match fs::remove_file(&partial) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+        let is_ours = named.map_err(failed)?;
         removed.map_err(failed)?;
         // Also for a key of another process: it may not have come this far.
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(failed)?;
-        if linked {
+        sync_directory(directory).map_err(failed)?;
+        if is_ours {
             return Ok(Self::new(&bytes));
         }
         Self::load(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
@@ -79,6 +78,50 @@ impl MasterKey {
             Some(key) => Ok(key),
             None => Self::create(path),
         }
+    }
+}
+
+/// The directory that `path` is in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a directory that nobody else reads, and what is missing above it, and
+/// syncs the name of each that was missing. The name of `directory` is synced in
+/// any case: who has made it may not have come so far.
+fn create_directory(directory: &Path) -> io::Result<()> {
+    let above = parent(directory);
+    if !directory.is_dir() {
+        if !above.is_dir() {
+            create_directory(above)?;
+        }
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(directory)?;
+    }
+    match sync_directory(above) {
+        // Made by somebody else, above whom we may not look.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory).and_then(|directory| directory.sync_all())
+}
+
+/// Gives the file `from` the name `to`; `false` if a file has it already.
+fn rename_new(from: &Path, to: &Path) -> io::Result<bool> {
+    let named = match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // The file system does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS) => fs::hard_link(from, to),
+        named => named.map_err(io::Error::from),
+    };
+    match named {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        named => named.map(|()| true),
     }
 }
 
