@@ -41,6 +41,7 @@ pub use garbage::{GarbageOptions, GarbageProgress, GarbageReport};
 pub use images::{HistoryEntry, ImageNode};
 pub use manifests::PushTarget;
 pub use model::*;
+pub use opening::restored;
 pub use pull::PulledManifest;
 pub use repositories::StoreTotals;
 pub use runs::{RunKind, RunLease, RunRecord};
@@ -64,6 +65,8 @@ pub struct Registry {
     clock: Arc<dyn Clock>,
     settings: Settings,
     store: StoreId,
+    /// Which of the databases of the store this is, if it was restored.
+    incarnation: Option<StoreId>,
     manifests: Arc<quick_cache::sync::Cache<ManifestId, Arc<PulledManifest>, pull::ContentWeight>>,
     // Async mutexes: each is held while a run goes on, and only ever tried.
     collecting: Arc<tokio::sync::Mutex<()>>,

@@ -4,12 +4,20 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use landfall_blobs::BlobStore;
-use landfall_clock::Clock;
+use landfall_clock::{Clock, Timestamp};
 use landfall_database::Database;
 use landfall_ids::StoreId;
 use quick_cache::sync::Cache;
 
-use crate::{Error, Registry, Result, Settings, pull, store, store::repositories, turns::Turns};
+use crate::{
+    Error, Registry, Result, Settings, pull,
+    store::{
+        self,
+        repositories::{self, Incarnation},
+        uploads,
+    },
+    turns::Turns,
+};
 
 /// Manifests that are kept in memory, at the most, and their bytes.
 const CACHED_MANIFESTS: usize = 4096;
@@ -28,12 +36,14 @@ impl Registry {
         settings: Settings,
     ) -> Result<Self> {
         let store = store_ensure(&database, &*blobs, &*clock).await?;
+        let incarnation = incarnation_ensure(&database, &*blobs, store).await?;
         Ok(Self {
             database,
             blobs,
             clock,
             settings,
             store,
+            incarnation,
             manifests: Arc::new(Cache::with_weighter(
                 CACHED_MANIFESTS,
                 CACHED_BYTES,
@@ -45,6 +55,69 @@ impl Registry {
             usage: Arc::default(),
             actor: None,
         })
+    }
+}
+
+/// Makes a database that was restored from a backup another one than that which
+/// the backup is of.
+///
+/// Both may be started over one blob store, and each would take the other's
+/// blobs for orphans. So the next start writes a new incarnation into the blob
+/// store's marker, and any other database is refused from then on. Upload
+/// sessions end: a token of theirs may be one that was given out after the
+/// backup.
+pub async fn restored(database: &Database, now: Timestamp) -> Result<()> {
+    let new = StoreId::new_at(now.unix_micros());
+    database
+        .write(move |tx| {
+            repositories::incarnation_renew(tx, new)?;
+            uploads::upload_end_all(tx)
+        })
+        .await?;
+    Ok(())
+}
+
+async fn incarnation_ensure(
+    database: &Database,
+    blobs: &dyn BlobStore,
+    store: StoreId,
+) -> Result<Option<StoreId>> {
+    let known = database.read(repositories::incarnation_find).await?;
+    let found = blobs.incarnation().await?;
+    match known {
+        Some(Incarnation { id, is_new }) if is_new || found == Some(id) => {
+            if found != Some(id) {
+                blobs.reclaim(store, id).await?;
+            }
+            if is_new {
+                database
+                    .write(move |tx| repositories::incarnation_settle(tx, id))
+                    .await?;
+            }
+            Ok(Some(id))
+        }
+        None if found.is_none() => Ok(None),
+        _ => Err(taken_over()),
+    }
+}
+
+fn taken_over() -> Error {
+    Error::StoreMismatch(
+        "the blob store belongs to another database that was restored from a backup of the same \
+         store; stop this server and use that database, or restore a backup again to go on here"
+            .to_owned(),
+    )
+}
+
+impl Registry {
+    /// Whether the blob store is still this database's, and not that of another
+    /// one which was restored meanwhile. Asked before anything is deleted there.
+    pub(crate) async fn owns_store(&self) -> Result<()> {
+        if self.blobs.incarnation().await? == self.incarnation {
+            Ok(())
+        } else {
+            Err(taken_over())
+        }
     }
 }
 

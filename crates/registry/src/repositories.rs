@@ -141,6 +141,7 @@ impl Registry {
         // In a transaction that may write: a standby refuses that.
         let found = self.database.write(|tx| repositories::store_id_find(tx));
         found.await?;
-        Ok(self.blobs.probe().await?)
+        self.blobs.probe().await?;
+        self.owns_store().await
     }
 }

@@ -29,6 +29,9 @@
 //! - `deletion` joins what one act took away, manifests and tags, so that one
 //!   act brings it back.
 //! - `repository_usage`: what was pulled, added up by every server.
+//! - `store.incarnation`: which of the databases of one identity this is. A
+//!   restored one has a new one, which its first start writes into the marker of
+//!   the blob store; databases that were never restored have none.
 //! - `run`: the last collections and checks, and the lease's token of each.
 
 use landfall_database::{Migration, MigrationSet};
@@ -52,6 +55,10 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
         Migration {
             name: "runs that all servers know",
             sql: RUNS,
+        },
+        Migration {
+            name: "databases that were restored from a backup",
+            sql: INCARNATION,
         },
     ],
 };
@@ -207,4 +214,9 @@ create table run(
   ended BIGINT,
   document TEXT not null);
 create index run_kind on run(kind, id);
+";
+
+const INCARNATION: &str = "
+alter table store add column incarnation BYTEA;
+alter table store add column incarnation_is_new BIGINT not null default 0;
 ";

@@ -96,7 +96,7 @@ impl Registry {
         let source = match self.blobs.open(&blob.location).await {
             Ok(source) => source,
             Err(landfall_blobs::Error::NotFound { .. }) => return Ok(Bytes::Missing),
-            Err(error) => return Ok(Bytes::Unreadable(unreadable(&error))),
+            Err(error) => return unreadable(error),
         };
         if source.size() != blob.size {
             let reason = format!("{} bytes instead of {}", source.size(), blob.size);
@@ -113,7 +113,7 @@ impl Registry {
                 Err(error @ landfall_blobs::Error::Damaged { .. }) => {
                     return Ok(Bytes::Wrong(error.to_string()));
                 }
-                Err(error) => return Ok(Bytes::Unreadable(unreadable(&error))),
+                Err(error) => return unreadable(error),
             }
         }
         let actual = hasher.finish();
@@ -132,6 +132,7 @@ impl Registry {
         let now = self.now();
         let mut orphans = self.orphans(now);
         while let Some(page) = orphans.next_page().await? {
+            self.owns_store().await?;
             for object in page {
                 report.tell(Problem::Orphan {
                     location: object.location.to_string(),
@@ -150,9 +151,13 @@ impl Registry {
     }
 }
 
-fn unreadable(error: &landfall_blobs::Error) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("the bytes can't be read: {error}: {cause}"),
-        None => format!("the bytes can't be read: {error}"),
+/// What a failure tells of the bytes. Of a store that is away it tells nothing,
+/// and the check ends.
+fn unreadable(error: landfall_blobs::Error) -> Result<Bytes> {
+    match &error {
+        landfall_blobs::Error::Io { source, .. } => Ok(Bytes::Unreadable(format!(
+            "the bytes can't be read: {error}: {source}"
+        ))),
+        _ => Err(error.into()),
     }
 }

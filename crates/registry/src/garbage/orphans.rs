@@ -94,6 +94,7 @@ impl Registry {
     ) -> Result<()> {
         let mut orphans = self.orphans(times.now);
         while let Some(page) = orphans.next_page().await? {
+            self.owns_store().await?;
             for object in page {
                 let size = object.size;
                 if self
@@ -104,7 +105,9 @@ impl Registry {
                 }
             }
         }
-        for id in self.staged_orphans(times.now).await? {
+        let staged = self.staged_orphans(times.now).await?;
+        self.owns_store().await?;
+        for id in staged {
             self.discard(id).await;
             add(&progress.report.orphans, 1);
         }

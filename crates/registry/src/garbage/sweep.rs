@@ -29,6 +29,7 @@ impl Registry {
             if page.is_empty() {
                 return Ok(());
             }
+            self.owns_store().await?;
             let mut gone = Vec::with_capacity(page.len());
             let mut deletions = stream::iter(page)
                 .map(|trash| async move {

@@ -270,8 +270,14 @@ pub(crate) fn blob_totals(tx: &ReadTransaction<'_>) -> Result<(u64, u64, u64)> {
     ))
 }
 
-/// The blob row or the trash row that names this location, if any.
+/// Whether a blob or the trash names this location, or an upload that goes on
+/// may: some stores make objects of its bytes before it has ended.
 pub(crate) fn location_is_named(tx: &ReadTransaction<'_>, location: &Location) -> Result<bool> {
+    if let Some(upload) = location.upload()
+        && super::uploads::upload_exists(tx, upload)?
+    {
+        return Ok(true);
+    }
     tx.exists(
         "select 1 from blob where location = ?1 union all
          select 1 from trash where location = ?1",

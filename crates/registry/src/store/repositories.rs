@@ -33,6 +33,46 @@ pub(crate) fn store_id_find(tx: &ReadTransaction<'_>) -> Result<Option<StoreId>>
     tx.first("select id from store", params![], |row| row.get(0))
 }
 
+/// Which of the databases of one store this is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Incarnation {
+    pub(crate) id: StoreId,
+    /// The blob store may not carry it yet.
+    pub(crate) is_new: bool,
+}
+
+pub(crate) fn incarnation_find(tx: &ReadTransaction<'_>) -> Result<Option<Incarnation>> {
+    tx.first(
+        "select incarnation, incarnation_is_new from store where incarnation is not null",
+        params![],
+        |row| {
+            let is_new: u64 = row.get(1)?;
+            Ok(Incarnation {
+                id: row.get(0)?,
+                is_new: is_new != 0,
+            })
+        },
+    )
+}
+
+/// A database that was restored is another one from here on.
+pub(crate) fn incarnation_renew(tx: &WriteTransaction<'_>, new: StoreId) -> Result<()> {
+    tx.execute(
+        "update store set incarnation = ?1, incarnation_is_new = 1",
+        params![new],
+    )?;
+    Ok(())
+}
+
+/// The blob store carries it.
+pub(crate) fn incarnation_settle(tx: &WriteTransaction<'_>, id: StoreId) -> Result<()> {
+    tx.execute(
+        "update store set incarnation_is_new = 0 where incarnation = ?1",
+        params![id],
+    )?;
+    Ok(())
+}
+
 /// The columns of a repository `r`, for [`repository`].
 pub(super) const COLUMNS: &str =
     "r.id, r.account, r.name, r.created, r.tags_immutable, r.tag_exceptions";

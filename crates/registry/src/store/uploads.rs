@@ -194,3 +194,9 @@ const ENDED: &str = "(touched <= ?1
 pub(crate) fn upload_exists(tx: &ReadTransaction<'_>, id: UploadId) -> Result<bool> {
     tx.exists("select 1 from upload where id = ?1", params![id])
 }
+
+/// Ends all sessions.
+pub(crate) fn upload_end_all(tx: &WriteTransaction<'_>) -> Result<()> {
+    tx.execute("delete from upload", params![])?;
+    Ok(())
+}

@@ -4,12 +4,12 @@ use std::{fs, path::Path, sync::Arc};
 
 use futures_util::FutureExt;
 use landfall_blobs::{BlobStore, Calls, DiskStore, FaultyStore, Operation};
-use landfall_clock::SystemClock;
+use landfall_clock::{Clock, SystemClock};
 use landfall_database::Database;
 use landfall_ids::StoreId;
-use landfall_registry::{Error, Registry};
+use landfall_registry::{Error, GarbageOptions, GarbageProgress, Registry};
 
-use crate::world::{Place, SETTINGS, World, content, digest, repository};
+use crate::world::{Place, SETTINGS, UPLOADS, World, content, digest, repository};
 
 on_both!(
     a_pair_that_belongs_together_opens_again_and_again,
@@ -19,6 +19,8 @@ on_both!(
     an_opening_that_was_cut_off_before_the_mark_is_repeated,
     an_empty_store_under_a_database_that_knows_blobs_is_refused,
     two_servers_that_start_at_once_open_the_same_pair,
+    a_restored_database_takes_the_store_from_the_one_before,
+    a_database_whose_store_was_taken_over_deletes_nothing,
 );
 
 /// A migrated database; SQLite has it in the folder.
@@ -81,6 +83,55 @@ async fn the_bytes_of_another_store_are_refused() {
     );
     assert_eq!(one.opens().await, first, "nothing was written");
     assert_eq!(two.opens().await, second, "nothing was written");
+}
+
+/// Another database with all that the first has, in a folder of its own.
+async fn backup_of(database: &Database, folder: &Path) -> Database {
+    let copy = folder.join("copy.sqlite");
+    fs::write(&copy, "").expect("made");
+    database.copy_to(&copy).await.expect("copied");
+    Database::open_sqlite(&copy).expect("a database")
+}
+
+async fn a_restored_database_takes_the_store_from_the_one_before() {
+    let pair = Pair::new().await;
+    let id = pair.opens().await;
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a scratch folder"));
+    let early = backup_of(&pair.database, folders[0].path()).await;
+    let late = backup_of(&pair.database, folders[1].path()).await;
+    for (restored, before) in [(&early, &pair.database), (&late, &early)] {
+        let renewed = landfall_registry::restored(restored, SystemClock.now());
+        renewed.await.expect("renewed");
+        assert_eq!(open(before, pair.store()).await.expect("still"), id);
+        for _ in 0..2 {
+            assert_eq!(open(restored, pair.store()).await.expect("opened"), id);
+        }
+        let reason = refused(open(before, pair.store()).await);
+        assert!(reason.contains("restored"), "{reason}");
+        assert_eq!(open(restored, pair.store()).await.expect("still"), id);
+    }
+}
+
+async fn a_database_whose_store_was_taken_over_deletes_nothing() {
+    let world = World::new().await;
+    let orphan = world.push(&repository("acme/web"), &content(1, 10)).await;
+    let file = world.file_of(&orphan).await;
+    world.change("delete from repository_blob").await;
+    world.change("delete from candidate").await;
+    world.change("delete from blob").await;
+    // Older than any upload may become, by the clock of the disk as well.
+    world.advance(2 * UPLOADS);
+    let id = world.store.store_id().await.expect("read").expect("a mark");
+    let other = StoreId::new_at(7);
+    world.store.reclaim(id, other).await.expect("taken over");
+    let registry = world.registry();
+    let progress = GarbageProgress::default();
+    let run = registry.collect_garbage(GarbageOptions::default(), &progress);
+    let run = run.await;
+    assert!(matches!(run, Err(Error::StoreMismatch(_))), "{run:?}");
+    assert_eq!(world.count("select count(*) from trash").await, 0);
+    assert!(file.exists(), "nobody knows whose it is");
+    registry.probe().await.expect_err("it is not ready");
 }
 
 async fn a_new_database_over_a_store_that_has_one_is_refused() {

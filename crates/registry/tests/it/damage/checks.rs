@@ -21,6 +21,7 @@ on_both!(
     a_repository_that_drains_is_no_problem,
     orphans_are_found_when_they_are_old_and_go_with_a_repair,
     a_blob_that_the_disk_refuses_to_read_does_not_end_the_check,
+    a_store_that_is_away_ends_the_check_and_no_blob_is_called_corrupt,
     a_blob_that_is_collected_while_it_is_checked_is_no_problem,
 );
 
@@ -251,6 +252,22 @@ async fn orphans_are_found_when_they_are_old_and_go_with_a_repair() {
     );
     world.collect().await;
     assert!(!world.file(location).exists());
+}
+
+async fn a_store_that_is_away_ends_the_check_and_no_blob_is_called_corrupt() {
+    let (world, _) = prepare().await;
+    for operation in [Operation::Open, Operation::Read] {
+        world
+            .store
+            .fail(operation, Calls::All, Fault::Away, Moment::Before);
+        let progress = landfall_registry::FsckProgress::default();
+        let checked = world.registry().fsck(REPAIR, &progress).await;
+        let Err(landfall_registry::Error::Blobs(landfall_blobs::Error::Away(_))) = checked else {
+            panic!("{checked:?}")
+        };
+        world.store.heal();
+    }
+    assert_eq!(world.check(LOOK).await.problems, []);
 }
 
 async fn a_blob_that_the_disk_refuses_to_read_does_not_end_the_check() {
