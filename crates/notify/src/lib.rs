@@ -30,6 +30,7 @@ pub use pattern::{InvalidPattern, Pattern};
 pub use schema::MIGRATIONS;
 pub use webhooks::{
     Attempt, Delivery, DeliveryState, Page, Webhook, WebhookChange, WebhookPlan, WebhookSecret,
+    webhook_secrets_forget,
 };
 
 use crate::{egress::Egress, sequencer::Sequencer, webhooks::fan_out::FanOut};

@@ -182,6 +182,15 @@ pub(crate) fn delivery_give_up(
     )
 }
 
+/// Gives up every pending delivery of all webhooks.
+pub(crate) fn delivery_give_up_all(tx: &WriteTransaction<'_>, because: &str) -> Result<()> {
+    tx.execute(
+        "update webhook_delivery set state = 'dead', error = ?1 where state = 'pending'",
+        params![because],
+    )?;
+    Ok(())
+}
+
 /// Gives up one delivery that can't be tried at all.
 pub(crate) fn delivery_bury(
     tx: &WriteTransaction<'_>,

@@ -248,6 +248,16 @@ pub(crate) fn webhook_disable(
     Ok(disabled == 1)
 }
 
+/// Stops events from going anywhere, and forgets the secrets that were replaced.
+/// Answers how many webhooks there are.
+pub(crate) fn webhook_disable_all(tx: &WriteTransaction<'_>, because: &str) -> Result<u64> {
+    tx.execute(
+        "update webhook set enabled = 0, disabled_because = ?1, previous_secret = null,
+           rotating_until = null",
+        params![because],
+    )
+}
+
 /// Deletes the webhook with its deliveries. `false` if it was not there.
 pub(crate) fn webhook_delete(tx: &WriteTransaction<'_>, id: WebhookId) -> Result<bool> {
     tx.execute("delete from webhook_line where webhook = ?1", params![id])?;

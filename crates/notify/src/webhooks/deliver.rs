@@ -1,6 +1,9 @@
 //! One try of one delivery, and what follows from it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use landfall_clock::Timestamp;
 use landfall_database::{
@@ -11,12 +14,12 @@ use landfall_ids::WebhookId;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::{
-    Attempt, Delivery, DeliveryState, Webhook,
+    Attempt, Delivery, DeliveryState, Webhook, purpose,
     schedule::{self, Failure},
     signing,
 };
 use crate::{
-    Notify, Result, cloud_event,
+    Error, Notify, Result, cloud_event,
     egress::Egress,
     store::{
         deliveries,
@@ -27,11 +30,16 @@ use crate::{
 
 const DELIVERIES: &str = "landfall_webhook_deliveries_total";
 
-/// A webhook of which every try has failed for so long is disabled.
+/// A webhook of which every try has failed for so long is disabled when the
+/// next delivery is given up. One failed try says nothing about a webhook that
+/// was quiet since.
 const GIVE_UP: Duration = Duration::from_hours(5 * 24);
 
 /// The answer of a receiver that wants no more.
 const GONE: u16 = 410;
+
+/// Why a webhook is disabled that nothing can be signed for.
+const SEALED: &str = "its secret can't be opened; rotate it";
 
 /// What a claim is about.
 struct Work {
@@ -87,7 +95,11 @@ impl Notify {
         let Some(tried) = self.while_held(claim, tried).await? else {
             return Ok(false);
         };
-        let (attempt, retry_after) = tried?;
+        let (attempt, retry_after) = match tried {
+            // Trying again opens nothing.
+            Err(Error::Seal(error)) => return self.lock_out(claim, work, &error).await,
+            tried => tried?,
+        };
         let outcome = self.judge(&work, &attempt, retry_after);
         metrics::counter!(DELIVERIES, "outcome" => outcome.label()).increment(1);
         if let Some(error) = &attempt.error {
@@ -181,6 +193,33 @@ impl Notify {
         Ok(buried.await?)
     }
 
+    /// Disables a webhook whose secret can't be opened, unless it has got a new
+    /// one in the meantime. Whether the claim is still held.
+    async fn lock_out(
+        &self,
+        claim: &Claim,
+        work: Work,
+        error: &landfall_seal::Error,
+    ) -> Result<bool> {
+        let id = work.webhook.id;
+        tracing::warn!(webhook = %id, %error, "the secret of a webhook can't be opened");
+        let (claim, lease, now) = (claim.clone(), self.settings.claim, self.clock.now());
+        let key = Arc::clone(&self.key);
+        let locked_out = self.database.write(move |tx| {
+            if !lines::line_hold(tx, &claim, lease)? {
+                return Ok(false);
+            }
+            webhooks::webhook_lock(tx, id)?;
+            let secrets = webhooks::webhook_secrets(tx, id, now)?;
+            let present = secrets.first();
+            if present.is_some_and(|sealed| key.open(&purpose(id), sealed).is_err()) {
+                disable(tx, &work.webhook, SEALED, now)?;
+            }
+            go_on(tx, &claim)
+        });
+        Ok(locked_out.await?)
+    }
+
     /// Sends a message to the webhook, signed with the secrets of now.
     pub(crate) async fn try_now(
         &self,
@@ -226,20 +265,20 @@ impl Notify {
         if attempt.status == Some(GONE) {
             return Outcome::Disable("the receiver answered 410: it wants no more events");
         }
-        let failing = work.webhook.failing_since;
-        if failing.is_some_and(|since| now.since(since) >= GIVE_UP) {
-            return Outcome::Disable("every try has failed for five days");
-        }
         let failure = Failure {
             delivery: work.delivery.id,
             tries: work.delivery.tries + 1,
             first: work.delivery.first_try.unwrap_or(attempt.at),
             retry_after,
         };
-        match schedule::next(&failure, now, self.settings.retry_for) {
-            Some(at) => Outcome::Again(at),
-            None => Outcome::GivenUp,
+        if let Some(at) = schedule::next(&failure, now, self.settings.retry_for) {
+            return Outcome::Again(at);
         }
+        let failing = work.webhook.failing_since;
+        if failing.is_some_and(|since| now.since(since) >= GIVE_UP) {
+            return Outcome::Disable("every try has failed for five days");
+        }
+        Outcome::GivenUp
     }
 }
 
@@ -284,6 +323,7 @@ fn conclude(
 }
 
 /// Disables a webhook by itself, and tells whoever reads the account's events.
+/// They do not learn its URL: often that alone lets one write to the receiver.
 fn disable(
     tx: &WriteTransaction<'_>,
     webhook: &Webhook,
@@ -297,7 +337,6 @@ fn disable(
     tracing::warn!(webhook = %webhook.id, reason = because, "a webhook is disabled");
     let data = serde_json::json!({
         "webhook": webhook.id,
-        "url": webhook.url,
         "reason": because,
     });
     outbox::append(

@@ -11,7 +11,10 @@ mod signing;
 use std::time::Duration;
 
 use landfall_clock::Timestamp;
-use landfall_database::outbox::{self, Event};
+use landfall_database::{
+    Database,
+    outbox::{self, Event},
+};
 use landfall_ids::{AccountId, DeliveryId, EventId, WebhookId};
 use zeroize::Zeroizing;
 
@@ -32,6 +35,8 @@ use crate::{
 const MOST: u64 = 100;
 /// Patterns of one kind in a webhook, at the most.
 const MOST_PATTERNS: usize = 32;
+/// Why webhooks are disabled whose secrets were forgotten.
+const FORGOTTEN: &str = "its secret was not in the backup; rotate it";
 /// How far ahead of every position a page of deliveries may begin.
 const NEWEST: u64 = i64::MAX as u64;
 
@@ -240,18 +245,26 @@ impl Notify {
         Ok(renewed)
     }
 
-    /// The secrets that sign for the webhook now, the newest first.
+    /// The secrets that sign for the webhook now, the newest first. The one
+    /// before the present one is left out if it can't be opened.
     pub(crate) async fn secrets(&self, id: WebhookId) -> Result<Vec<WebhookSecret>> {
         let now: Timestamp = self.clock.now();
         let sealed = self
             .database
             .read(move |tx| webhooks::webhook_secrets(tx, id, now))
             .await?;
-        let opened = sealed.iter().map(|sealed| {
-            let opened: Zeroizing<Vec<u8>> = self.key.open(&purpose(id), sealed)?;
-            Ok(WebhookSecret::from_bytes(opened))
-        });
-        opened.collect()
+        let mut secrets = Vec::new();
+        for (age, sealed) in sealed.iter().enumerate() {
+            let opened: Result<Zeroizing<Vec<u8>>, _> = self.key.open(&purpose(id), sealed);
+            match opened {
+                Ok(opened) => secrets.push(WebhookSecret::from_bytes(opened)),
+                Err(error) if age == 0 => return Err(error.into()),
+                Err(error) => {
+                    tracing::debug!(webhook = %id, %error, "a previous secret can't be opened");
+                }
+            }
+        }
+        Ok(secrets)
     }
 
     async fn check(&self, plan: &WebhookPlan) -> Result<()> {
@@ -259,6 +272,19 @@ impl Notify {
         let url = Egress::parse(&plan.url)?;
         Ok(self.egress.check(&url).await?)
     }
+}
+
+/// Does without the secrets of all webhooks, which are sealed under a key that
+/// is lost: each is disabled until a person gives it a new secret and enables
+/// it, and what waits for it becomes dead letters. For a database that no server
+/// works on; answers how many webhooks there are.
+pub async fn webhook_secrets_forget(database: &Database) -> Result<u64> {
+    let forgotten = database.write(|tx| {
+        deliveries::delivery_give_up_all(tx, "the webhook was disabled")?;
+        lines::line_end_all(tx)?;
+        webhooks::webhook_disable_all(tx, FORGOTTEN)
+    });
+    Ok(forgotten.await?)
 }
 
 fn check_patterns(plan: &WebhookPlan) -> Result<()> {

@@ -57,7 +57,7 @@ pub(crate) struct World {
     pub(crate) timeout: Duration,
     pub(crate) allow: AllowList,
     key: Arc<MasterKey>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn scratch() -> TempDir {
@@ -102,8 +102,14 @@ impl World {
             timeout: Duration::from_secs(5),
             allow: "127.0.0.1".parse().expect("a list"),
             key: Arc::new(key),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Servers that start from now on have another master key.
+    pub(crate) fn lose_key(&mut self) {
+        let other = self.folder.path().join("other");
+        self.key = Arc::new(MasterKey::load_or_create(&other).expect("a key"));
     }
 
     /// The service, which does nothing yet.

@@ -2,6 +2,7 @@
 
 mod failures;
 mod life;
+mod secrets;
 mod sending;
 mod sharing;
 
