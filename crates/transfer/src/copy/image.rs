@@ -1,7 +1,7 @@
 //! One image: blobs first, then manifests from the leaves up, the name last.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,6 +10,7 @@ use std::{
 
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use landfall_oci::{Descriptor, Digest, Manifest};
+use tokio::sync::OnceCell;
 
 use super::{Event, Outcome, Tally, WantedPlatform, blob::Blobs};
 use crate::{
@@ -23,6 +24,10 @@ const WIDTH: usize = 8;
 /// What cosign puts behind the tag under which it keeps something about an
 /// image.
 const COSIGN: [&str; 3] = ["sig", "att", "sbom"];
+
+/// A manifest that is begun, and stored when the cell is filled, unless the
+/// copy has failed.
+type Flight = Arc<OnceCell<()>>;
 
 /// One image on its way.
 pub(super) struct ImageCopy<'a> {
@@ -46,6 +51,7 @@ struct Progress {
     /// The manifests that were begun, and those that may have referrers.
     seen: HashSet<Digest>,
     subjects: Vec<Digest>,
+    flights: HashMap<Digest, Flight>,
 }
 
 /// How an image is stored.
@@ -99,6 +105,7 @@ impl<'a> ImageCopy<'a> {
         let held = self.tree(document.clone(), 0, Store::Later).await?;
         let named = self.destination.name(&document, name).await?;
         self.count_manifest(&document, held || !named);
+        self.mark_stored(digest);
         if referrers {
             self.referrers().await?;
         }
@@ -132,6 +139,11 @@ impl<'a> ImageCopy<'a> {
                 .buffer_unordered(WIDTH);
             all_of(below.collect().await)?;
             self.content(manifest, held).await?;
+            if self.has_failed.load(Ordering::Relaxed) {
+                // Something below may have been left out. Whoever failed says
+                // why.
+                return Ok(held);
+            }
             if store == Store::Plain {
                 let is_new = !held && self.destination.store_manifest(&document).await?;
                 self.count_manifest(&document, !is_new);
@@ -140,8 +152,27 @@ impl<'a> ImageCopy<'a> {
         })
     }
 
+    /// Copies a manifest once, and ends when it is stored, whoever stores it.
     async fn branch(&self, entry: Descriptor, depth: usize) -> Result<(), Error> {
-        if self.progress().seen.contains(&entry.digest) {
+        let flight = self.flight(entry.digest);
+        flight
+            .get_or_try_init(|| self.carry(entry, depth))
+            .await
+            .map(|_| ())
+    }
+
+    fn flight(&self, digest: Digest) -> Flight {
+        Arc::clone(self.progress().flights.entry(digest).or_default())
+    }
+
+    /// Has nobody copy a manifest again that is stored.
+    fn mark_stored(&self, digest: Digest) {
+        // A cell that is filled already says the same.
+        let _ = self.flight(digest).set(());
+    }
+
+    async fn carry(&self, entry: Descriptor, depth: usize) -> Result<(), Error> {
+        if self.has_failed.load(Ordering::Relaxed) {
             return Ok(());
         }
         let document = match self.source.manifest(&entry).await {
@@ -292,6 +323,7 @@ impl<'a> ImageCopy<'a> {
             let is_new = !self.progress().seen.contains(&document.digest);
             if is_new {
                 self.tree(document.clone(), 0, Store::Plain).await?;
+                self.mark_stored(document.digest);
             }
             kept.push(Descriptor {
                 artifact_type: document.manifest.referrer_type().cloned(),
@@ -326,6 +358,7 @@ impl<'a> ImageCopy<'a> {
             let held = self.tree(document.clone(), 0, Store::Later).await?;
             let named = self.destination.name(&document, Some(&tag)).await?;
             self.count_manifest(&document, held || !named);
+            self.mark_stored(document.digest);
         }
         Ok(())
     }

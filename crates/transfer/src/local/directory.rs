@@ -169,7 +169,7 @@ impl Destination for DirectoryWriter {
     }
 
     async fn holds_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let holds = self.staging.spool.holds(descriptor);
+        let holds = self.staging.spool.holds(descriptor).await?;
         if holds {
             self.content().blobs.insert(descriptor.digest);
         }

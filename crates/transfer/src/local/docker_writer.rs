@@ -155,7 +155,7 @@ impl Destination for DockerWriter {
     }
 
     async fn holds_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        Ok(self.staging.spool.holds(descriptor))
+        self.staging.spool.holds(descriptor).await
     }
 
     async fn store_blob(&self, blob: &dyn Opener, _: Option<&Repository>) -> Result<Stored, Error> {

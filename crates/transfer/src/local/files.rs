@@ -4,9 +4,9 @@
 //! length has a limit. What is written is durable before it gets its name.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -148,10 +148,42 @@ pub(super) fn sync_folder(path: &Path) -> Result<(), Error> {
 /// Makes a folder, with those above it, and its name durable.
 pub(super) fn make_folder(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::file(path, "can't be made"))?;
+    parent_synced(path)
+}
+
+/// Makes the name of a folder durable.
+fn parent_synced(path: &Path) -> Result<(), Error> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
         _ => Ok(()),
     }
+}
+
+/// Makes a folder that nobody else may look into or write to. One that is
+/// there is taken if it is ours: what others put there is not gone on with.
+pub(super) fn make_private_folder(path: &Path) -> Result<(), Error> {
+    let parent = path.parent();
+    if let Some(parent) = parent.filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(Error::file(parent, "can't be made"))?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => return parent_synced(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(Error::file(path, "can't be made")(error)),
+    }
+    check_folder(path)?;
+    let metadata = fs::symlink_metadata(path).map_err(Error::file(path, "can't be read"))?;
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(Error::Refused(format!(
+            "`{}` belongs to another user; have it removed, or choose another name",
+            path.display()
+        )));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(0o700))
+            .map_err(Error::file(path, "can't be made private"))?;
+    }
+    Ok(())
 }
 
 /// Writes a file under a temporary name, and then gives it its own. What was

@@ -177,7 +177,7 @@ impl Destination for LayoutWriter {
     }
 
     async fn holds_blob(&self, descriptor: &Descriptor) -> Result<bool, Error> {
-        let holds = self.spool.holds(descriptor);
+        let holds = self.spool.holds(descriptor).await?;
         if holds {
             self.needs(descriptor.digest);
         }

@@ -6,14 +6,19 @@
 //! wrong, it is fetched once more from the start. What lies under a digest is
 //! therefore whole and durable.
 //!
+//! What was there before is trusted no more than what comes: manifests are
+//! compared, and blobs are hashed once by each copy.
+//!
 //! Two copies of one blob at once wait for each other on the lock of its
 //! partial file. A crash leaves partial files only.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -33,12 +38,18 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct Spool {
     blobs: PathBuf,
     partial: PathBuf,
+    /// The blobs that were hashed. Held for look-ups.
+    verified: Arc<Mutex<HashSet<Digest>>>,
 }
 
 impl Spool {
     /// Blobs in `blobs`, partial files in `partial`, on the same disk.
-    pub(super) const fn new(blobs: PathBuf, partial: PathBuf) -> Self {
-        Self { blobs, partial }
+    pub(super) fn new(blobs: PathBuf, partial: PathBuf) -> Self {
+        Self {
+            blobs,
+            partial,
+            verified: Arc::default(),
+        }
     }
 
     /// Where a blob lies or will lie.
@@ -48,16 +59,38 @@ impl Spool {
             .join(digest.hex())
     }
 
-    /// Whether a blob is there.
-    pub(super) fn holds(&self, descriptor: &Descriptor) -> bool {
-        files::length(&self.path(&descriptor.digest)) == Some(descriptor.size)
+    /// Whether a blob is there, and is what it should be. What is not is
+    /// written anew.
+    pub(super) async fn holds(&self, descriptor: &Descriptor) -> Result<bool, Error> {
+        let path = self.path(&descriptor.digest);
+        if files::length(&path) != Some(descriptor.size) {
+            return Ok(false);
+        }
+        if self.verified().contains(&descriptor.digest) {
+            return Ok(true);
+        }
+        let verifier = Verifier::new(format!("`{}`", path.display()), descriptor);
+        let is_whole = files::blocking(move || {
+            let hashed = files::open(&path).and_then(|file| hash(&path, file, verifier));
+            Ok(hashed.and_then(Verifier::finish).is_ok())
+        })
+        .await?;
+        if is_whole {
+            self.verified().insert(descriptor.digest);
+        }
+        Ok(is_whole)
+    }
+
+    fn verified(&self) -> std::sync::MutexGuard<'_, HashSet<Digest>> {
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stores bytes whose digest was computed from them. Tells whether they are
     /// new.
     pub(super) fn store_bytes(&self, digest: &Digest, bytes: &[u8]) -> Result<bool, Error> {
         let path = self.path(digest);
-        if files::length(&path) == Some(bytes.len() as u64) {
+        let found = files::read(&path, bytes.len() as u64);
+        if found.is_ok_and(|found| found == bytes) {
             return Ok(false);
         }
         let folder = self.folder(digest)?;
@@ -105,14 +138,14 @@ impl Spool {
             files::sync_folder(&folder)
         })
         .await?;
+        self.verified().insert(digest);
         Ok(Stored::Copied)
     }
 
     /// The partial file of a blob, locked; nothing if the blob got there while
     /// another copy had the lock.
     async fn partial(&self, descriptor: &Descriptor) -> Result<Option<(PathBuf, File)>, Error> {
-        files::make_folder(&self.partial)?;
-        files::check_folder(&self.partial)?;
+        files::make_private_folder(&self.partial)?;
         let digest = descriptor.digest;
         let name = format!("{}-{}", digest.algorithm(), digest.hex());
         let path = self.partial.join(name);
@@ -134,7 +167,7 @@ impl Spool {
                 }
                 Err(TryLockError::Error(error)) => return Err(Error::file(&path, failed)(error)),
             }
-            if self.holds(descriptor) {
+            if self.holds(descriptor).await? {
                 // If it was made just now, it stands for the finished blob.
                 if is_at(&path, &file) {
                     let _ = fs::remove_file(&path);

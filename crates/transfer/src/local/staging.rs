@@ -50,8 +50,7 @@ impl Staging {
         hidden.push(name);
         hidden.push(".landfall-partial");
         let folder = parent.join(hidden);
-        files::make_folder(&folder)?;
-        files::check_folder(&folder)?;
+        files::make_private_folder(&folder)?;
         let path = folder.join("lock");
         let lock = OpenOptions::new()
             .write(true)

@@ -2,7 +2,7 @@
 //!
 //! Credentials and tokens go to the registry's own origin and to its token
 //! service only. A redirect to another host, such as a presigned URL of an
-//! object store, is followed without them.
+//! object store, is followed without them, and can't ask for them either.
 
 use std::{
     collections::HashMap,
@@ -251,7 +251,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Sends a request once, and follows its redirects.
+    /// Sends a request once, and follows its redirects. A 401 that this gives
+    /// is the registry's own.
     async fn follow(
         &self,
         ask: &Ask<'_>,
@@ -277,6 +278,9 @@ impl Registry {
                 .send()
                 .await
                 .map_err(|error| answer::unreached(&self.name, &error))?;
+            if response.status() == StatusCode::UNAUTHORIZED && !self.is_own(&url) {
+                return Err(self.foreign_challenge(&url, ask.what));
+            }
             if !response.status().is_redirection() || !is_reading(&ask.method) {
                 return Ok(response);
             }
@@ -291,6 +295,17 @@ impl Registry {
             "registry `{}` redirects more than {} times for {}",
             self.name, self.limits.redirects, ask.what
         )))
+    }
+
+    /// What a 401 from elsewhere means. It is no challenge: who answers it
+    /// would name the realm that gets the password.
+    fn foreign_challenge(&self, target: &Url, what: &str) -> Error {
+        Error::Refused(format!(
+            "registry `{}` sends us to `{}` for {what}, and that host asks for a login; only the \
+             registry itself may",
+            self.name,
+            host_and_port(target)
+        ))
     }
 
     /// Refuses a target that is no web address, or gives up TLS.
