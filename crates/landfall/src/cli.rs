@@ -149,8 +149,8 @@ to be empty. Copy the master key, `keys/master` in the data folder, before.")]
         /// Replace metadata that is there; the old file is kept beside it
         #[arg(long)]
         force: bool,
-        /// Do without the master key: webhooks need a new secret afterwards, and
-        /// tokens that were given out are not good any more
+        /// Do without the master key: webhooks are disabled until they get a new
+        /// secret, and tokens that were given out are not good any more
         #[arg(long)]
         forget_secrets: bool,
     },

@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use landfall_clock::{Clock, SystemClock};
 use landfall_identity::master_key_forget;
+use landfall_notify::webhook_secrets_forget;
 use landfall_server::api::{DESCRIPTION, Description, FORMAT, METADATA};
 use serde_json::json;
 
@@ -99,8 +100,10 @@ async fn prepare(
         let database = serve::open_file(&unpacked).await.context(unusable)?;
         if wishes.forget_secrets {
             master_key_forget(&database).await?;
+            webhook_secrets_forget(&database).await?;
         }
         serve::check_master_key(config, &database).await?;
+        landfall_registry::restored(&database, SystemClock.now()).await?;
         // One file, whatever still lies in the log of the other.
         create(restored)?;
         database.copy_to(restored).await?;

@@ -9,20 +9,25 @@
 //! lease is held for this very folder of this machine knows that its holder is
 //! dead, and goes on at once. Anybody else waits for the end of a dead server's
 //! lease, and for no longer than a living one takes to renew its own.
+//!
+//! A holder that can't renew the lease, because the database is away, takes no
+//! writes from two thirds of its time on, and stops at its end.
 
 use std::{
     fs::{self, File},
     os::unix::fs::MetadataExt,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use landfall_blobs::{BlobStore, GatedStore};
 use landfall_database::{
     Database, Error,
     lease::{self, Lease},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 
 const NAME: &str = "local-store";
 /// How long a dead server keeps others waiting.
@@ -35,6 +40,8 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) struct LocalStore {
     database: Database,
     lease: Lease,
+    /// When it was asked for: it can't have begun earlier.
+    asked: Instant,
 }
 
 impl LocalStore {
@@ -42,42 +49,57 @@ impl LocalStore {
     pub(super) async fn take(database: &Database, path: &Path) -> Result<Self> {
         let folder = File::open(path)
             .with_context(|| format!("the blob store `{}` can't be opened", path.display()))?;
-        let lease = acquire(database, &holder(&folder)?, path).await?;
+        let (lease, asked) = acquire(database, &holder(&folder)?, path).await?;
         Ok(Self {
             database: database.clone(),
             lease,
+            asked,
         })
     }
 
-    /// Keeps the lease. Ends the process when another server has taken it,
-    /// which it can only after this one was cut off from the database for
-    /// longer than the lease.
+    /// Keeps the lease. Ends the process when another server has taken it, or
+    /// may have: when it could not be renewed until its end.
     pub(super) fn keep(self) -> Kept {
         let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+        let (tell, told) = watch::channel(self.lease.clone());
         let task = tokio::spawn(async move {
             let Self {
                 database,
                 mut lease,
+                asked,
             } = self;
+            let mut end = asked + lease.ttl();
             loop {
                 tokio::select! {
                     _ = &mut stopped => break,
                     () = tokio::time::sleep(BETWEEN_RENEWALS) => {}
                 }
-                let held = lease.clone();
-                match database
-                    .write(move |tx| lease::lease_renew(tx, &held))
-                    .await
-                {
-                    Ok(Some(renewed)) => lease = renewed,
-                    Ok(None) => {
+                let (asked, held) = (Instant::now(), lease.clone());
+                let renewed = database.write(move |tx| lease::lease_renew(tx, &held));
+                match tokio::time::timeout_at(end.into(), renewed).await {
+                    Ok(Ok(Some(renewed))) => {
+                        end = asked + renewed.ttl();
+                        lease = renewed;
+                        tell.send_replace(lease.clone());
+                    }
+                    Ok(Ok(None)) => {
                         tracing::error!(
                             "another server has taken over this blob store while the metadata \
                              database was out of reach; stopping"
                         );
                         std::process::exit(1);
                     }
-                    Err(error) => tracing::debug!(%error, "the lease of the store stays as it is"),
+                    Ok(Err(error)) if Instant::now() < end => {
+                        tracing::debug!(%error, "the lease of the store stays as it is");
+                    }
+                    Ok(Err(_)) | Err(_) => {
+                        tracing::error!(
+                            "the metadata database was out of reach for {} seconds, and another \
+                             server may take over this blob store; stopping",
+                            lease.ttl().as_secs()
+                        );
+                        std::process::exit(1);
+                    }
                 }
             }
             let released = database
@@ -87,7 +109,7 @@ impl LocalStore {
                 tracing::warn!(%error, "the next server has to wait for the end of a lease");
             }
         });
-        Kept { stop, task }
+        Kept { stop, task, told }
     }
 }
 
@@ -95,9 +117,16 @@ impl LocalStore {
 pub(super) struct Kept {
     stop: tokio::sync::oneshot::Sender<()>,
     task: JoinHandle<()>,
+    told: watch::Receiver<Lease>,
 }
 
 impl Kept {
+    /// The store, written only while the lease is sure to be held.
+    pub(super) fn gate(&self, store: Arc<dyn BlobStore>) -> Arc<dyn BlobStore> {
+        let told = self.told.clone();
+        Arc::new(GatedStore::new(store, move || told.borrow().is_fresh()))
+    }
+
     /// Gives it back, for the next server.
     pub(super) async fn give_back(self) {
         // The task ends on either.
@@ -119,11 +148,11 @@ fn holder(folder: &File) -> Result<String> {
     ))
 }
 
-async fn acquire(database: &Database, holder: &str, path: &Path) -> Result<Lease> {
+async fn acquire(database: &Database, holder: &str, path: &Path) -> Result<(Lease, Instant)> {
     let since = Instant::now();
     let mut first = None;
     loop {
-        let ours = holder.to_owned();
+        let (ours, asked) = (holder.to_owned(), Instant::now());
         let (taken, other) = database
             .write(move |tx| {
                 let taken = lease::lease_take_again(tx, NAME, &ours, TTL)?;
@@ -131,7 +160,7 @@ async fn acquire(database: &Database, holder: &str, path: &Path) -> Result<Lease
             })
             .await?;
         if let Some(lease) = taken {
-            return Ok(lease);
+            return Ok((lease, asked));
         }
         let expires = other.map(|other| other.expires);
         if first.is_none() {

@@ -54,6 +54,10 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     let master = keys::master_key(&config, &database, &*clock).await?;
     let blobs = open_blobs(&config).await?;
     let local = hold_local_store(&config, &database).await?;
+    let blobs = match &local {
+        Some(local) => local.gate(blobs),
+        None => blobs,
+    };
     let settings = registry_settings(&config);
     let registry =
         Arc::new(Registry::open(database.clone(), blobs, Arc::clone(&clock), settings).await?);

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use landfall_house::Rounds;
 use landfall_power_cut::volatile_disk::{PowerLoss, VolatileDisk};
+use landfall_seal::MasterKey;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -147,6 +148,22 @@ fn options() -> Options {
         .set("LANDFALL_REGISTRY_UNDO_WINDOW", "0s")
         .set("LANDFALL_GC_TRASH_DELAY", "0s")
         .set("LANDFALL_GC_INTERVAL", "0")
+}
+
+#[test]
+fn a_new_master_key_survives_a_power_cut_with_the_folders_it_is_in() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let place = folder.path().join("disk");
+    std::fs::create_dir(&place).expect("a mount point");
+    let disk = VolatileDisk::mount(place).expect("a volatile disk");
+    let path = Path::new("data/keys/master");
+    let made = MasterKey::create(&disk.path().join(path)).expect("a key");
+    let left = folder.path().join("left");
+    let cut = disk.snapshot_durable(PowerLoss::Total, &left);
+    cut.expect("a copy of what is durable");
+    let read = MasterKey::load(&left.join(path)).expect("a file");
+    let read = read.expect("the file is lost");
+    assert_eq!(read.fingerprint(), made.fingerprint());
 }
 
 #[test]

@@ -5,9 +5,12 @@
 //! nothing is lost; these show that it is no luck.
 
 use std::{
+    fs,
     io::{BufRead, BufReader},
     path::Path,
     process::Stdio,
+    thread,
+    time::{Duration, Instant},
 };
 
 use landfall_power_cut::syscalls::{AttachedTracer, EventMatch, Order, Trace, TracedChild};
@@ -22,13 +25,16 @@ use crate::server::{Options, PASSWORD, Server};
 
 const REPOSITORY: &str = "trace/images";
 const WAL: &str = "landfall.db-wal";
+/// A server that has committed nothing for so long has nothing left to do.
+const QUIET: Duration = Duration::from_millis(400);
+const QUIET_WITHIN: Duration = Duration::from_secs(30);
 
 /// A server of which single requests are traced.
 struct Traced {
     runtime: Runtime,
     client: Client,
     server: Server,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Traced {
@@ -40,7 +46,7 @@ impl Traced {
             runtime: Runtime::new().expect("a runtime"),
             client: Client::new(&server.url),
             server,
-            _folder: folder,
+            folder,
         };
         // The repository, and the check of the password.
         traced.push(&Blob::new(0, 10));
@@ -53,13 +59,36 @@ impl Traced {
         assert_eq!(answer.status, 201, "{}", answer.told());
     }
 
-    /// What the server did for one request.
-    fn trace(&self, request: impl Future<Output = Result<Answer, Lost>>, status: u16) -> Trace {
+    /// What the server did from when it had read the head of a request.
+    fn trace(
+        &self,
+        method: &str,
+        request: impl Future<Output = Result<Answer, Lost>>,
+        status: u16,
+    ) -> Trace {
+        self.wait_until_quiet();
         let tracer = AttachedTracer::attach(self.server.pid()).expect("strace joins the server");
         let answer = self.runtime.block_on(request).expect("an answer");
         let trace = tracer.finish().expect("a trace");
         assert_eq!(answer.status, status, "{}", answer.told());
-        trace
+        let read = EventMatch::read().starting_with(format!("{method} /v2/"));
+        trace.from_match(&read, 1)
+    }
+
+    /// What earlier requests have left to do in the background is done: the
+    /// next commit is the one of the next request.
+    fn wait_until_quiet(&self) {
+        let wal = self.folder.path().join("data").join(WAL);
+        let limit = Instant::now() + QUIET_WITHIN;
+        let is_quiet = || {
+            let changed = fs::metadata(&wal).and_then(|wal| wal.modified());
+            let changed = changed.expect("the log of a running server");
+            changed.elapsed().is_ok_and(|elapsed| elapsed > QUIET)
+        };
+        while !is_quiet() {
+            assert!(Instant::now() < limit, "the server goes on committing");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// An upload that was begun.
@@ -98,11 +127,39 @@ fn promoted() -> Order {
 }
 
 /// The transaction is durable, and then the answer is sent.
+///
+/// The transaction is the first one after the steps before it. Later ones may
+/// come before the answer: who numbers events and counts usage begins when the
+/// request has committed. They stand for nothing here.
 fn committed(order: Order, status: u16) -> Order {
     order
-        .then_last(EventMatch::write().ends_with(WAL))
+        .then(EventMatch::write().ends_with(WAL))
         .then(EventMatch::sync().ends_with(WAL))
         .then(EventMatch::write().starting_with(format!("HTTP/1.1 {status}")))
+}
+
+#[test]
+fn an_answer_before_the_sync_of_its_own_transaction_breaks_the_order() {
+    let write = "1 1.000001 pwrite64(9</d/landfall.db-wal>, \"a\", 1, 32) = 1\n";
+    let sync = "1 1.000002 fdatasync(9</d/landfall.db-wal>) = 0\n";
+    let answer = "2 1.000003 sendto(5<socket:[1]>, \"HTTP/1.1 201 Created\", 20) = 20\n";
+    let is_kept = |lines: &[&str]| {
+        let trace = Trace::parse(&lines.concat()).expect("a trace");
+        committed(Order::new(), 201).check(&trace).is_ok()
+    };
+    assert!(is_kept(&[write, sync, answer]));
+    // Another transaction follows, and is not durable yet.
+    assert!(is_kept(&[write, sync, write, answer, sync]));
+    assert!(!is_kept(&[write, answer, sync]));
+    assert!(!is_kept(&[write, answer, sync, write, sync]));
+    assert!(!is_kept(&[answer, write, sync, answer]));
+    assert!(!is_kept(&[sync, write, answer]));
+    assert!(!is_kept(&[sync, answer]));
+    let (begun, ended) = sync.split_once(')').expect("a call");
+    let begun = format!("{begun} <unfinished ...>\n");
+    let ended = format!("1 1.000004 <... fdatasync resumed>){ended}");
+    assert!(is_kept(&[write, &begun, &ended, answer]));
+    assert!(!is_kept(&[write, &begun, answer, &ended]));
 }
 
 #[test]
@@ -112,7 +169,10 @@ fn a_blob_in_one_request_is_durable_before_its_201() {
     for size in [100, 3_000_000] {
         let blob = Blob::new(size, size);
         let push = traced.client.push_whole(REPOSITORY, &blob);
-        assert_kept(&committed(promoted(), 201), &traced.trace(push, 201));
+        assert_kept(
+            &committed(promoted(), 201),
+            &traced.trace("POST", push, 201),
+        );
     }
 }
 
@@ -125,7 +185,7 @@ fn the_first_blob_of_its_directory_has_durable_directories_above_it() {
     let mut fresh = fresh.filter(|blob| blob.digest.hex()[..2] != seen[..2]);
     let blob = fresh.next().expect("there are many");
     let push = traced.client.push_whole(REPOSITORY, &blob);
-    let trace = traced.trace(push, 201);
+    let trace = traced.trace("POST", push, 201);
     let order = Order::new()
         .then(EventMatch::sync().ends_with("blobs/sha256"))
         .then(
@@ -144,16 +204,19 @@ fn the_bytes_of_a_chunk_are_durable_before_its_202() {
     let path = traced.upload();
     let first = traced.client.patch(&path, 0, blob.part(0, 20_000));
     let order = staged().then(EventMatch::sync().ends_with("staging"));
-    assert_kept(&committed(order, 202), &traced.trace(first, 202));
+    assert_kept(&committed(order, 202), &traced.trace("PATCH", first, 202));
     // The name of the staged file is durable already.
     let second = traced
         .client
         .patch(&path, 20_000, blob.part(20_000, 40_000));
-    assert_kept(&committed(staged(), 202), &traced.trace(second, 202));
+    assert_kept(
+        &committed(staged(), 202),
+        &traced.trace("PATCH", second, 202),
+    );
     let last = traced
         .client
         .finish(&path, &blob.digest, blob.part(40_000, 50_000));
-    assert_kept(&committed(promoted(), 201), &traced.trace(last, 201));
+    assert_kept(&committed(promoted(), 201), &traced.trace("PUT", last, 201));
 }
 
 #[test]
@@ -173,7 +236,7 @@ fn a_closing_request_without_bytes_syncs_what_was_sent_before() {
                 .bind_to("blob"),
         )
         .then(EventMatch::sync().parent_of("blob"));
-    assert_kept(&committed(order, 201), &traced.trace(last, 201));
+    assert_kept(&committed(order, 201), &traced.trace("PUT", last, 201));
 }
 
 #[test]
@@ -184,7 +247,11 @@ fn manifests_and_everything_that_only_the_database_knows_are_durable_before_thei
     traced.push(&layer);
     let image = Image::new(config, &[layer]);
     let client = &traced.client;
-    let pushed = traced.trace(client.push_manifest(REPOSITORY, "latest", &image), 201);
+    let pushed = traced.trace(
+        "PUT",
+        client.push_manifest(REPOSITORY, "latest", &image),
+        201,
+    );
     assert_kept(&committed(Order::new(), 201), &pushed);
     let begun = async {
         client
@@ -192,15 +259,18 @@ fn manifests_and_everything_that_only_the_database_knows_are_durable_before_thei
             .await
             .map(|(answer, _)| answer)
     };
-    assert_kept(&committed(Order::new(), 202), &traced.trace(begun, 202));
+    assert_kept(
+        &committed(Order::new(), 202),
+        &traced.trace("POST", begun, 202),
+    );
     let mount = format!(
         "/v2/trace/other/blobs/uploads/?mount={}&from={REPOSITORY}",
         layer.digest
     );
-    let mounted = traced.trace(client.post(&mount, bytes::Bytes::new()), 201);
+    let mounted = traced.trace("POST", client.post(&mount, bytes::Bytes::new()), 201);
     assert_kept(&committed(Order::new(), 201), &mounted);
     let path = format!("/v2/{REPOSITORY}/manifests/{}", image.digest);
-    let deleted = traced.trace(client.delete(&path), 202);
+    let deleted = traced.trace("DELETE", client.delete(&path), 202);
     assert_kept(&committed(Order::new(), 202), &deleted);
 }
 
@@ -231,6 +301,8 @@ fn a_first_start_makes_everything_durable_before_it_is_ready() {
     let (parent, data) = (folder.path(), folder.path().join("data"));
     let trace = life(&data);
     let ready = || EventMatch::write().starting_with("Landfall is ready");
+    // What it does later, or when it ends, stands for nothing.
+    let trace = trace.up_to(&ready());
     let synced = |path: &Path| EventMatch::sync().ends_with(path);
     let mark = data.join("blobs/store-id");
     let draft = || EventMatch::write().under(data.join("blobs")).bind("draft");
@@ -252,16 +324,17 @@ fn a_first_start_makes_everything_durable_before_it_is_ready() {
             .then(EventMatch::rename().same_as("draft").to_ends_with(&mark))
             .then(synced(&data.join("blobs")))
             .then(ready()),
-        // The key that signs tokens.
+        // The master key.
         Order::new()
             .then_last(EventMatch::write().under(data.join("keys")).bind("key"))
             .then(EventMatch::sync().same_as("key"))
             .then(EventMatch::rename().same_as("key"))
             .then(synced(&data.join("keys")))
             .then(ready()),
-        // The administrator.
+        // The administrator, who is made after the last directory.
         Order::new()
-            .then_last(EventMatch::write().ends_with(WAL))
+            .then_last(synced(&data))
+            .then(EventMatch::write().ends_with(WAL))
             .then(EventMatch::sync().ends_with(WAL))
             .then(ready()),
     ];

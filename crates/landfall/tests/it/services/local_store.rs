@@ -1,5 +1,9 @@
 //! PostgreSQL with a blob store on a local disk is for one server.
 
+use std::time::{Duration, Instant};
+
+use landfall_services::postgres::Cluster;
+
 use super::shared;
 use crate::{
     backends::Backends,
@@ -51,6 +55,29 @@ async fn a_second_server_on_a_local_disk_is_refused_until_the_first_has_stopped(
     assert!(log.contains("waiting for a server"), "{log}");
     assert!(
         log.contains("does not carry the mark of its store"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_server_that_can_not_keep_its_local_disk_to_itself_stops() {
+    let directory = tempfile::tempdir().expect("scratch directory");
+    let cluster = Cluster::start();
+    let options = shared(&Backends {
+        database: cluster.fresh().to_string(),
+        bucket: None,
+    });
+    let mut server = Server::start_with(&directory.path().join("data"), &options);
+    cluster.stop();
+    // Its lease is good for 12 seconds.
+    let since = Instant::now();
+    while !server.has_ended() {
+        assert!(since.elapsed() < Duration::from_secs(30), "it goes on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let log = server.log();
+    assert!(
+        log.contains("another server may take over this blob store; stopping"),
         "{log}"
     );
 }

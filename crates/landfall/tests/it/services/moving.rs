@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use reqwest::Method;
+use serde_json::json;
+
 use super::{MASTER_KEY, shared};
 use crate::{
     backends::Backends,
@@ -47,7 +50,9 @@ async fn a_registry_moves_from_sqlite_to_postgres_and_back() {
     assert!(server.stop(), "the server did not end well");
 
     let backends = Backends::postgres();
-    let on_postgres = shared(&backends).set("LANDFALL_BLOBS_URL", &blobs);
+    let on_postgres = shared(&backends)
+        .set("LANDFALL_BLOBS_URL", &blobs)
+        .set("LANDFALL_EGRESS_ALLOW", "127.0.0.1");
     let (data, file) = (text("moved"), text("first.tar"));
     let (code, errors) = restore(&["--data", &data, &file], &on_postgres);
     assert_eq!(code, Some(0), "{errors}");
@@ -69,6 +74,14 @@ async fn a_registry_moves_from_sqlite_to_postgres_and_back() {
         "{}",
         String::from_utf8_lossy(&fsck.stdout)
     );
+
+    let made = session
+        .request(Method::POST, "/api/v1/webhooks")
+        .json(&json!({ "url": "http://127.0.0.1:9/" }))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(made.status(), 201);
 
     // What is there is not replaced.
     assert!(
@@ -108,6 +121,13 @@ async fn a_registry_moves_from_sqlite_to_postgres_and_back() {
     session
         .assert_pulls("acme/other", "v1", &Image::new(1, 3))
         .await;
+    let webhooks = session.json("/api/v1/webhooks").await;
+    let webhook = &webhooks["items"][0];
+    assert_eq!(webhook["enabled"], false);
+    assert_eq!(
+        webhook["disabled_because"],
+        "its secret was not in the backup; rotate it"
+    );
     let fsck = server.landfall(["fsck"]);
     assert!(
         fsck.status.success(),
