@@ -35,6 +35,13 @@ pub enum Call {
         /// The flags as in the source, for example `O_RDWR|O_CREAT`.
         flags: String,
     },
+    /// `read`, `recvfrom`.
+    Read {
+        /// Where the bytes come from.
+        target: Target,
+        /// The first bytes, as far as they were recorded.
+        start: Vec<u8>,
+    },
     /// `write`, `pwrite64`, `writev`, `pwritev`, `pwritev2`, `sendto`, `sendmsg`.
     Write {
         /// Where the bytes go.

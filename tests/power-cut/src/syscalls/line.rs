@@ -58,6 +58,13 @@ impl<'a> Notation<'a> {
         let argument = |index: usize| self.arguments.get(index).copied();
         let target = || argument(0).map(target);
         Some(match self.name {
+            // A call that failed shows an address instead of bytes.
+            "read" | "recvfrom" => Call::Read {
+                target: target()?,
+                start: argument(1)
+                    .and_then(string)
+                    .map_or_else(Vec::new, |string| string.bytes),
+            },
             "write" | "pwrite64" | "sendto" => Call::Write {
                 target: target()?,
                 start: string(argument(1)?).map_or_else(Vec::new, |string| string.bytes),
@@ -294,6 +301,19 @@ mod tests {
         let text = r#"sendmsg(9<socket:[31]>, {msg_name={sa_family=AF_UNIX, sun_path="/x"}, msg_iov=[{iov_base="ab", iov_len=2}], msg_iovlen=1}, 0) = 2"#;
         let (target, start) = (Target::Other("socket:[31]".to_owned()), b"ab".to_vec());
         assert_eq!(call(text), Call::Write { target, start });
+    }
+
+    #[test]
+    fn what_is_read_is_known_if_the_call_succeeds() {
+        let read = |start: &[u8]| Call::Read {
+            target: Target::Other("socket:[31]".to_owned()),
+            start: start.to_vec(),
+        };
+        let text = r#"recvfrom(9<socket:[31]>, "PUT /v2/", 8192, 0, NULL, NULL) = 8"#;
+        assert_eq!(call(text), read(b"PUT /v2/"));
+        let text = "recvfrom(9<socket:[31]>, 0x7f00, 8192, 0, NULL, NULL) = -1 EAGAIN (Again)";
+        assert_eq!(call(text), read(b""));
+        assert_eq!(call("read(9<socket:[31]>"), read(b""));
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub(crate) type Bindings = BTreeMap<String, PathBuf>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Open,
+    Read,
     Write,
     Sync,
     SyncRange,
@@ -56,6 +57,11 @@ impl EventMatch {
     /// An `openat`.
     pub fn open() -> Self {
         Self::new(Kind::Open)
+    }
+
+    /// A read from a socket, or from a file where its position is.
+    pub fn read() -> Self {
+        Self::new(Kind::Read)
     }
 
     /// A write to a file or a socket, by any call.
@@ -140,7 +146,7 @@ impl EventMatch {
         self
     }
 
-    /// What is written starts with these bytes.
+    /// What is read or written starts with these bytes.
     #[must_use]
     pub fn starting_with(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.starting_with = Some(bytes.as_ref().to_vec());
@@ -159,6 +165,7 @@ impl EventMatch {
         }
         let (kind, subject, target) = match &event.call {
             Call::Open { path, .. } => (Kind::Open, Some(path.as_path()), None),
+            Call::Read { target, .. } => (Kind::Read, target.path(), None),
             Call::Write { target, .. } => (Kind::Write, target.path(), None),
             Call::Sync { target, .. } => (Kind::Sync, target.path(), None),
             Call::SyncRange { target } => (Kind::SyncRange, target.path(), None),
@@ -166,7 +173,9 @@ impl EventMatch {
             Call::Rename { from, to } => (Kind::Rename, Some(from.as_path()), Some(to.as_path())),
         };
         let starts = match (&self.starting_with, &event.call) {
-            (Some(wanted), Call::Write { start, .. }) => start.starts_with(wanted),
+            (Some(wanted), Call::Read { start, .. } | Call::Write { start, .. }) => {
+                start.starts_with(wanted)
+            }
             (wanted, _) => wanted.is_none(),
         };
         if kind != self.kind || !starts {
@@ -244,6 +253,7 @@ impl fmt::Display for EventMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.kind {
             Kind::Open => "open",
+            Kind::Read => "read",
             Kind::Write => "write",
             Kind::Sync => "fsync or fdatasync",
             Kind::SyncRange => "sync_file_range",

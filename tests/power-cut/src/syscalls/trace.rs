@@ -115,6 +115,18 @@ impl Trace {
             events: start.map_or_else(Vec::new, |start| self.events[start..].to_vec()),
         }
     }
+
+    /// The part of the trace that ends with the first event that matches: what
+    /// came later can't stand for what had to come before. All of it if there is
+    /// none. Matchers that refer to another step match nothing here.
+    #[must_use]
+    pub fn up_to(&self, matcher: &EventMatch) -> Self {
+        let end = self.events.iter().position(|event| matcher.matches(event));
+        let end = end.map_or(self.events.len(), |end| end + 1);
+        Self {
+            events: self.events[..end].to_vec(),
+        }
+    }
 }
 
 fn event(begun: Begun) -> Result<Option<Event>, NotATrace> {
@@ -222,6 +234,18 @@ mod tests {
         let error = Trace::parse("10 1.000001 close(3) = 0\nhello\n").unwrap_err();
         assert_eq!(error.line, 2);
         assert!(error.to_string().contains("`hello`"));
+    }
+
+    #[test]
+    fn a_trace_can_end_at_the_first_match() {
+        let trace = Trace::parse(
+            "10 1.000001 close(3</d/a>) = 0\n\
+             10 1.000002 fsync(3</d/b>) = 0\n\
+             10 1.000003 fsync(3</d/c>) = 0\n",
+        )
+        .unwrap();
+        assert_eq!(trace.up_to(&EventMatch::sync()).events().len(), 2);
+        assert_eq!(trace.up_to(&EventMatch::rename()).events().len(), 3);
     }
 
     #[test]

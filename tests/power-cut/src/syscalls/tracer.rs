@@ -31,8 +31,8 @@ use tempfile::TempDir;
 use super::trace::{NotATrace, Trace};
 
 /// The system calls that are recorded.
-pub const TRACED_CALLS: &str = "write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,fsync,\
-    fdatasync,rename,renameat,renameat2,openat,sync_file_range,close";
+pub const TRACED_CALLS: &str = "read,recvfrom,write,pwrite64,writev,pwritev,pwritev2,sendto,\
+    sendmsg,fsync,fdatasync,rename,renameat,renameat2,openat,sync_file_range,close";
 
 /// How many bytes of a payload are recorded.
 pub const PAYLOAD_BYTES: usize = 64;
