@@ -1,7 +1,7 @@
 //! The names of objects in the bucket, and what they say.
 //!
 //! ```text
-//! <prefix>/store-id                      the store's identifier, one line
+//! <prefix>/store-id                      the marker: the store's identifier, perhaps an incarnation
 //! <prefix>/blobs/<upload id>.<token>     one object; the last part is its location
 //! <prefix>/staging/<upload id>.<token>   a tail, too short for a part
 //! <prefix>/quarantine/<upload id>.<token>   a damaged object, moved aside
