@@ -155,10 +155,8 @@ impl<'a> ImageCopy<'a> {
     /// Copies a manifest once, and ends when it is stored, whoever stores it.
     async fn branch(&self, entry: Descriptor, depth: usize) -> Result<(), Error> {
         let flight = self.flight(entry.digest);
-        flight
-            .get_or_try_init(|| self.carry(entry, depth))
-            .await
-            .map(|_| ())
+        flight.get_or_try_init(|| self.carry(entry, depth)).await?;
+        Ok(())
     }
 
     fn flight(&self, digest: Digest) -> Flight {

@@ -154,7 +154,13 @@ impl Registry {
                 match registry.ping().await {
                     Ok(()) => return Ok(registry),
                     Err(error) => {
-                        let says_more = refused.is_none() || !answer::is_without_tls(&error);
+                        // An answer says more than silence.
+                        let says_more = refused.as_ref().is_none_or(|first: &Error| {
+                            !answer::is_without_tls(&error)
+                                && (first.is_transient()
+                                    || answer::is_without_tls(first)
+                                    || !error.is_transient())
+                        });
                         refused = if says_more { Some(error) } else { refused };
                     }
                 }

@@ -1,6 +1,10 @@
 //! Layouts and directories, written and read back.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -203,4 +207,86 @@ async fn an_image_without_a_clear_name_is_asked_for() {
     wanted.selection.all_tags = true;
     succeed(wanted).await;
     assert!(Image::new(2).is_in(&destination.shelf(), "acme/web", "2"));
+}
+
+/// Where a layout has a blob or a manifest.
+fn blob(layout: &Path, bytes: &[u8]) -> PathBuf {
+    layout.join(digest(bytes).replace("sha256:", "blobs/sha256/"))
+}
+
+#[tokio::test]
+async fn what_a_layout_has_under_a_digest_is_not_trusted_by_its_length() {
+    let source = source(&[("1", 1)]).await;
+    let image = Image::new(1);
+    let folder = folder();
+    let layout = folder.path().join("layout");
+    let to = format!("oci:{}", layout.display());
+    copy(&source.place("team/web:1"), &to).await;
+    let files = [&image.layers[1], &image.config, &image.manifest];
+    for bytes in files {
+        fs::write(blob(&layout, bytes), vec![b'x'; bytes.len()]).expect("a file");
+    }
+    let report = copy(&source.place("team/web:1"), &to).await;
+    for bytes in files {
+        let found = fs::read(blob(&layout, bytes)).expect("a file");
+        assert!(found == *bytes, "{} stays wrong", digest(bytes));
+    }
+    assert_eq!(
+        (report.content.copied.count, report.content.skipped.count),
+        (2, 1),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_an_interrupted_archive_has_left_is_not_trusted_by_its_length() {
+    let image = Image::new(1);
+    let broken = Fake::lying(|asked| {
+        let layer = digest(&Image::new(1).layers[1]);
+        asked.is("GET", &layer).then(|| Reply::new(404))
+    })
+    .await;
+    image.put(&mut broken.shelf(), "team/web", Some("1"));
+    let source = source(&[("1", 1)]).await;
+    let folder = folder();
+    let path = folder.path().join("result");
+    let to = format!("dir:{}", path.display());
+    refuse(&broken.place("team/web:1"), &to).await;
+    let hidden = folder.path().join(".result.landfall-partial");
+    let mode = fs::metadata(&hidden).expect("a folder").mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let left = blob(&hidden, &image.layers[0]);
+    assert!(left.exists(), "the small layer was not kept");
+    fs::write(left, vec![b'x'; image.layers[0].len()]).expect("a file");
+    // A folder of our own that was open to others is closed.
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o777)).expect("ours");
+    refuse(&broken.place("team/web:1"), &to).await;
+    let mode = fs::metadata(&hidden).expect("a folder").mode();
+    assert_eq!(mode & 0o777, 0o700);
+    copy(&source.place("team/web:1"), &to).await;
+    let hex = digest(&image.layers[0]).replace("sha256:", "");
+    assert!(fs::read(path.join(hex)).expect("a layer") == image.layers[0]);
+}
+
+#[tokio::test]
+async fn a_hidden_folder_of_another_user_is_refused() {
+    let source = source(&[("1", 1)]).await;
+    let folder = folder();
+    for (form, hidden) in [
+        ("dir", ".result.landfall-partial"),
+        ("oci", "result/.landfall-partial"),
+    ] {
+        let path = folder.path().join("result");
+        let hidden = folder.path().join(hidden);
+        fs::create_dir_all(&hidden).expect("a folder");
+        if chown(&hidden, Some(65_534), None).is_err() {
+            // Only root can give a folder away.
+            return;
+        }
+        let to = format!("{form}:{}", path.display());
+        let error = refuse(&source.place("team/web:1"), &to).await;
+        assert_says(&error, &["belongs to another user", ".landfall-partial"]);
+        let inside = fs::read_dir(&hidden).expect("a folder").count();
+        assert_eq!(inside, 0, "{form} wrote into it");
+    }
 }

@@ -147,3 +147,96 @@ async fn a_redirect_to_another_host_sees_no_token() {
             .all(|asked| authorization(asked).is_empty())
     );
 }
+
+/// A server that wants to be sent the password of another one.
+async fn greedy() -> Fake {
+    Fake::lying(|asked| {
+        let host = &asked.headers["host"];
+        Some(if asked.path == "/token" {
+            Reply::new(200).body(r#"{"token":"taken"}"#)
+        } else {
+            let challenge = format!(r#"Bearer realm="http://{host}/token",service="greedy""#);
+            Reply::new(401).with("WWW-Authenticate", challenge)
+        })
+    })
+    .await
+}
+
+/// Copies between two registries with a password for both, one of which leads
+/// to a greedy server.
+async fn lead_astray(
+    from: impl Fn(&Asked) -> bool + Send + Sync + 'static,
+    layer: Vec<u8>,
+) -> Vec<Asked> {
+    let image = Image::of(vec![layer], "amd64");
+    let greedy = greedy().await;
+    let there = greedy.host.clone();
+    let lie = move |asked: &Asked| {
+        if asked.path == "/token" {
+            return with_tokens(asked);
+        }
+        let target = format!("http://{there}{}", asked.path);
+        let status = if asked.method == "POST" { 202 } else { 307 };
+        from(asked).then(|| Reply::new(status).with("Location", target))
+    };
+    let lie = std::sync::Arc::new(lie);
+    let same = std::sync::Arc::clone(&lie);
+    let source = Fake::lying(move |asked| {
+        let is_upload = asked.method == "POST" || asked.method == "HEAD";
+        (!is_upload).then(|| lie(asked)).flatten()
+    })
+    .await;
+    let destination = Fake::lying(move |asked| same(asked)).await;
+    image.put(&mut source.shelf(), "team/web", Some("1"));
+    let mut wanted = request(
+        &source.place("team/web:1"),
+        &destination.place("acme/web:1"),
+    );
+    wanted.source_access.login = Some(Login::new("anna", "secret"));
+    wanted.destination_access.login = Some(Login::new("anna", "secret"));
+    let error = fail(wanted).await;
+    assert_says(&error, &[&greedy.host, "asks for a login"]);
+    greedy.shelf().asked.clone()
+}
+
+#[tokio::test]
+async fn another_host_that_asks_for_a_login_is_refused_and_sees_none() {
+    let small = || b"small".to_vec();
+    let ways = [
+        (
+            "GET",
+            lead_astray(|asked| asked.path == "/v2/", small()).await,
+        ),
+        (
+            "GET",
+            lead_astray(|asked| asked.is("GET", "/blobs/sha256"), small()).await,
+        ),
+        (
+            "HEAD",
+            lead_astray(|asked| asked.is("HEAD", "/blobs/sha256"), small()).await,
+        ),
+        (
+            "PUT",
+            lead_astray(|asked| asked.is("POST", "/blobs/uploads/"), small()).await,
+        ),
+        // An upload in parts asks for its offset.
+        (
+            "GET",
+            lead_astray(
+                |asked| asked.is("POST", "/blobs/uploads/"),
+                crate::images::noise(7, crate::images::BIG),
+            )
+            .await,
+        ),
+    ];
+    for (method, asked) in ways {
+        assert!(
+            asked.iter().any(|asked| asked.method == method),
+            "no {method}: {asked:?}"
+        );
+        for asked in asked {
+            assert_eq!(authorization(&asked), "", "{} {}", asked.method, asked.path);
+            assert_ne!(asked.path, "/token");
+        }
+    }
+}

@@ -234,3 +234,55 @@ async fn what_is_listed_as_a_referrer_and_is_none_is_left() {
     let shelf = destination.shelf();
     assert!(shelf.manifest("acme/web", &stranger.digest()).is_none());
 }
+
+#[tokio::test]
+async fn an_index_waits_for_a_child_that_another_index_began() {
+    let image = Image::of(vec![noise(5, 500)], "amd64");
+    let layer = digest(&image.layers[0]);
+    let failures = std::sync::atomic::AtomicUsize::new(0);
+    // The child is on its way for long enough that the other index finds it.
+    let source = Fake::lying(move |asked| {
+        let is_early = asked.is("GET", &layer)
+            && failures.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 6;
+        is_early.then(|| Reply::new(503))
+    })
+    .await;
+    let wrapped = |of: &[u8], media_type: &str, note: &str| {
+        let list = json!({ "schemaVersion": 2, "mediaType": INDEX,
+            "annotations": { "note": note }, "manifests": [descriptor(media_type, of)] });
+        list.to_string().into_bytes()
+    };
+    let first = wrapped(&image.manifest, MANIFEST, "first");
+    let second = wrapped(&image.manifest, MANIFEST, "second");
+    let deeper = wrapped(&second, INDEX, "deeper");
+    let root = json!({ "schemaVersion": 2, "mediaType": INDEX,
+        "manifests": [descriptor(INDEX, &first), descriptor(INDEX, &deeper)] });
+    let root = root.to_string().into_bytes();
+    {
+        let mut shelf = source.shelf();
+        image.put(&mut shelf, "team/web", None);
+        for list in [&first, &second, &deeper] {
+            shelf.put_manifest("team/web", None, INDEX, list);
+        }
+        shelf.put_manifest("team/web", Some("all"), INDEX, &root);
+    }
+    let destination = Fake::start().await;
+    let mut wanted = request(
+        &source.place("team/web:all"),
+        &destination.place("acme/web:all"),
+    );
+    wanted.source_access.patience.attempts = 10;
+    let report = succeed(wanted).await;
+    assert_eq!(report.content.manifests.count, 5);
+    let shelf = destination.shelf();
+    let puts: Vec<&str> = shelf
+        .asked
+        .iter()
+        .filter(|asked| asked.is("PUT", "/manifests/"))
+        .filter_map(|asked| asked.path.rsplit('/').next())
+        .collect();
+    let at = |bytes: &[u8]| puts.iter().position(|put| *put == digest(bytes));
+    assert_eq!((puts.len(), puts.last()), (5, Some(&"all")), "{puts:?}");
+    assert_eq!(at(&image.manifest), Some(0), "{puts:?}");
+    assert!(at(&second) < at(&deeper), "{puts:?}");
+}
