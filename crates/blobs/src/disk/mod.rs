@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `layout` | where things lie; the only maker of paths |
 //! | `staging`, `batch` | the async half of a writer: collects frames into batches |
-//! | `writer`, `writeback` | its blocking half: hash, write, sync |
+//! | `writer`, `direct`, `writeback` | its blocking half: write, sync |
 //! | `promote` | durable renames: to a location, to the quarantine |
 //! | `reader`, `pool` | ranges as streams, out of the page cache where possible |
 //! | `walk` | listings |
@@ -13,20 +13,25 @@
 //! # How bytes come in
 //!
 //! The frames of a request are slices of what the socket was read into; they
-//! are not copied, but collected into batches of 1 MiB. One worker for each
-//! upload, on the blocking pool, hashes and writes a batch while the next is
-//! collected, and a third is not taken: the client waits. So an upload holds
-//! some 2 MiB, and a client that sends nothing holds no thread. Each 8 MiB the
-//! kernel is told to begin writing, so the fsync at the end finds little to do.
+//! are hashed where they arrive, and collected into batches of 1 MiB. One
+//! worker for each upload, on the blocking pool, writes a batch while the next
+//! is collected, and a third is not taken: the client waits. So an upload holds
+//! some 3 MiB, and a client that sends nothing holds no thread. What comes
+//! after the first 4 MiB is written past the page cache (`direct`). Where that
+//! can't be, the kernel is told to begin writing each 8 MiB, so the fsync at the
+//! end finds little to do.
 //!
 //! Measured with 2 processors for server and client, 256 MiB, over loopback,
-//! in seconds of the server's processors for 10⁹ bytes: 1.15 with one upload
-//! and with eight; docker-registry 2.8, which does not sync, takes 2.6. Of the
-//! 1.15, copying into new pages of the page cache is 0.4, SHA-256 0.3, and
-//! receiving 0.2. Handing 256 KiB instead of 1 MiB to the hash and then to the
-//! file, so that the copy finds them in the processor's cache, gained nothing.
-//! Writing past the page cache would save a tenth, and the next pull of the
-//! blob, which often comes at once, would wait for the disk.
+//! in seconds of the server's processors for 10⁹ bytes: 1.0 with one upload and
+//! with eight; docker-registry 2.8, which does not sync, takes 2.5. Of the
+//! 1.0, SHA-256 is 0.5, receiving is 0.3, and writing is 0.1. Through the page
+//! cache it is 1.15, since its new pages cost more than the copy into them.
+//!
+//! - Hashing on a thread beside the writing one costs more in waking it than it
+//!   gains, on two processors.
+//! - Batches of 512 KiB are no quicker than those of 1 MiB.
+//! - A handler in the connection's own task (`server`) saved a tenth: as a task
+//!   of its own, each frame of 64 KiB woke another thread.
 //!
 //! # How bytes go out
 //!
@@ -40,6 +45,7 @@
 //! [`crate::durability`].
 
 mod batch;
+mod direct;
 mod layout;
 mod marker;
 mod pool;
@@ -91,6 +97,7 @@ pub struct DiskStore {
     fences: Arc<Fences>,
     directories: Arc<Directories>,
     pool: Arc<Pool>,
+    direct_writes: bool,
     /// The root directory, locked as long as it is open.
     _lock: File,
 }
@@ -118,8 +125,19 @@ impl DiskStore {
             fences: Arc::default(),
             directories: Arc::default(),
             pool: Arc::default(),
+            direct_writes: true,
             _lock: lock,
         })
+    }
+
+    /// Whether large uploads are written past the page cache, as they are if
+    /// this is not called. Without it the next pull of a large blob finds it in
+    /// memory, an upload costs more of the processor, and what others pull may
+    /// be pushed out.
+    #[must_use]
+    pub fn direct_writes(mut self, direct: bool) -> Self {
+        self.direct_writes = direct;
+        self
     }
 }
 
@@ -200,11 +218,11 @@ impl BlobStore for DiskStore {
             return Err(Error::Lost { upload });
         }
         let turn = self.fences.take_over(upload);
-        let mut writer = Writer::start(Arc::clone(&self.layout), upload, turn, hasher);
+        let mut writer = Writer::start(Arc::clone(&self.layout), upload, turn, self.direct_writes);
         if offset > 0 {
             writer = blocking("opening an upload", move || writer.resume(offset)).await?;
         }
-        Ok(Box::new(DiskStaging::new(writer, offset)))
+        Ok(Box::new(DiskStaging::new(writer, hasher, offset)))
     }
 
     async fn promote(

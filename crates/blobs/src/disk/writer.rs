@@ -1,5 +1,5 @@
-//! The half of a staging writer that runs on the blocking pool: hashes, writes
-//! and syncs.
+//! The half of a staging writer that runs on the blocking pool: writes and
+//! syncs.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -12,7 +12,11 @@ use bytes::Bytes;
 use landfall_ids::UploadId;
 use landfall_oci::Hasher;
 
-use super::{layout::Layout, promote, writeback};
+use super::{
+    direct::{self, DirectFile},
+    layout::Layout,
+    promote, writeback,
+};
 use crate::{
     Error, Finished, Staged, Suspended, durability,
     fence::{Alone, Turn},
@@ -33,8 +37,11 @@ pub(super) struct Writer {
     /// Opened by the first write if the upload starts at 0, so that a small
     /// blob costs one hop to the blocking pool.
     file: Option<File>,
-    hasher: Hasher,
-    /// How many bytes the file has.
+    /// Whether large uploads go past the page cache, on a file system that can.
+    may_go_direct: bool,
+    /// Takes all bytes, once there is one.
+    direct: Option<DirectFile>,
+    /// How many bytes the file has, without what waits in `direct`.
     written: u64,
     /// Up to where the writing of dirty pages was started.
     started: u64,
@@ -50,13 +57,14 @@ const SYNCING: &str = "syncing an upload";
 
 impl Writer {
     /// A writer that starts at 0. Touches nothing yet.
-    pub(super) fn start(layout: Arc<Layout>, upload: UploadId, turn: Turn, hasher: Hasher) -> Self {
+    pub(super) fn start(layout: Arc<Layout>, upload: UploadId, turn: Turn, direct: bool) -> Self {
         Self {
             layout,
             upload,
             turn,
             file: None,
-            hasher,
+            may_go_direct: direct,
+            direct: None,
             written: 0,
             started: 0,
             is_new: true,
@@ -97,7 +105,7 @@ impl Writer {
         self.layout.staged(self.upload)
     }
 
-    /// Adds `frames` to the hash and to the file.
+    /// Adds `frames` to the file.
     pub(super) fn write(mut self, frames: &[Bytes]) -> Result<Self, Error> {
         let turn = self.turn.clone();
         let _alone = turn.enter()?;
@@ -106,22 +114,87 @@ impl Writer {
     }
 
     fn write_alone(&mut self, frames: &[Bytes]) -> Result<(), Error> {
-        let file = if let Some(file) = &self.file {
-            file
-        } else {
+        if self.file.is_none() {
             let file = OpenOptions::new()
                 .write(true)
                 .create(true)
                 .truncate(true)
                 .open(self.path())
                 .map_err(|error| Error::io(OPENING, error))?;
-            self.file.insert(file)
-        };
-        let mut pieces: Vec<IoSlice<'_>> = Vec::with_capacity(frames.len());
-        for frame in frames {
-            self.hasher.update(frame);
-            pieces.push(IoSlice::new(frame));
+            self.file = Some(file);
         }
+        if self.direct.is_none() && self.may_go_direct && self.written >= direct::FROM {
+            return self.go_direct(frames);
+        }
+        let mut rest = frames.iter().map(|frame| &**frame);
+        while self.direct.is_some()
+            && let Some(frame) = rest.next()
+        {
+            self.push_direct(frame)?;
+        }
+        self.write_cached(rest)
+    }
+
+    /// Writes up to the end of a block through the page cache, and the rest of
+    /// `frames` and all that comes past it.
+    fn go_direct(&mut self, frames: &[Bytes]) -> Result<(), Error> {
+        let mut head = (self.written.next_multiple_of(direct::BLOCK as u64) - self.written)
+            .try_into()
+            .unwrap_or(0);
+        let (mut heads, mut tails) = (Vec::new(), Vec::new());
+        for frame in frames {
+            let (before, after) = frame.split_at(frame.len().min(head));
+            head -= before.len();
+            heads.push(before);
+            tails.push(after);
+        }
+        self.write_cached(heads)?;
+        // Fewer bytes than the block needs: the next frames come back here.
+        if head == 0 {
+            self.direct = DirectFile::open(&self.path(), self.written);
+            self.may_go_direct = self.direct.is_some();
+        }
+        for tail in tails {
+            self.push_direct(tail)?;
+        }
+        Ok(())
+    }
+
+    /// Adds `bytes` past the page cache, or through it if the file system
+    /// refuses.
+    fn push_direct(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let Some(direct) = &mut self.direct else {
+            return self.write_cached([bytes]);
+        };
+        match direct.push(bytes) {
+            Ok(()) => {
+                self.written = direct.pending().1;
+                Ok(())
+            }
+            Err((error, taken)) => {
+                tracing::debug!(%error, "a direct write was refused, going on without");
+                self.may_go_direct = false;
+                self.flush_direct()?;
+                self.write_cached([&bytes[taken..]])
+            }
+        }
+    }
+
+    /// Writes what waits in `direct` through the page cache, and closes it.
+    fn flush_direct(&mut self) -> Result<(), Error> {
+        let Some(direct) = self.direct.take() else {
+            return Ok(());
+        };
+        let (pending, offset) = direct.pending();
+        self.written = offset;
+        self.started = self.started.max(offset);
+        self.write_cached([pending])
+    }
+
+    fn write_cached<'a>(&mut self, bytes: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Error> {
+        let upload = self.upload;
+        let file = self.file.as_ref().ok_or(Error::Lost { upload })?;
+        let mut pieces: Vec<_> = bytes.into_iter().map(IoSlice::new).collect();
         self.written += write_all(file, &mut pieces, self.written)
             .map_err(|error| Error::io(WRITING, error))?;
         if self.written - self.started >= WRITEBACK {
@@ -132,27 +205,30 @@ impl Writer {
     }
 
     /// Writes the last frames, and makes the bytes and the name durable.
-    pub(super) fn suspend(mut self, frames: &[Bytes]) -> Result<Suspended, Error> {
+    /// `hasher` has seen them and what was written before.
+    pub(super) fn suspend(mut self, hasher: Hasher, frames: &[Bytes]) -> Result<Suspended, Error> {
         let turn = self.turn.clone();
         let alone = turn.enter()?;
         self.write_alone(frames)?;
+        self.flush_direct()?;
         self.sync_alone(&alone, self.is_new)?;
         Ok(Suspended {
             offset: self.written,
-            hasher: self.hasher,
+            hasher,
             state: Vec::new(),
         })
     }
 
     /// Writes the last frames, and makes the bytes durable. The name under
     /// `staging` is about to go and needs no syncing.
-    pub(super) fn finish(mut self, frames: &[Bytes]) -> Result<Finished, Error> {
+    pub(super) fn finish(mut self, hasher: Hasher, frames: &[Bytes]) -> Result<Finished, Error> {
         let turn = self.turn.clone();
         let alone = turn.enter()?;
         self.write_alone(frames)?;
+        self.flush_direct()?;
         self.sync_alone(&alone, false)?;
         Ok(Finished {
-            digest: self.hasher.finish(),
+            digest: hasher.finish(),
             size: self.written,
             staged: Staged::default(),
         })
@@ -232,12 +308,8 @@ mod tests {
         let fences = Fences::default();
         let upload = UploadId::new_at(0);
         let start = || {
-            let mut writer = Writer::start(
-                Arc::clone(&layout),
-                upload,
-                fences.take_over(upload),
-                Hasher::new(Algorithm::Sha256),
-            );
+            let mut writer =
+                Writer::start(Arc::clone(&layout), upload, fences.take_over(upload), true);
             writer.sync = |_| Err(io::Error::from(rustix::io::Errno::IO));
             writer
         };
@@ -246,10 +318,16 @@ mod tests {
 
         let writer = start().write(&frames).expect("a write");
         assert!(staged.exists());
-        assert!(matches!(writer.suspend(&[]), Err(Error::Io { .. })));
+        assert!(matches!(
+            writer.suspend(Hasher::new(Algorithm::Sha256), &[]),
+            Err(Error::Io { .. })
+        ));
         assert!(!staged.exists(), "suspend kept the file");
 
-        assert!(matches!(start().finish(&frames), Err(Error::Io { .. })));
+        assert!(matches!(
+            start().finish(Hasher::new(Algorithm::Sha256), &frames),
+            Err(Error::Io { .. })
+        ));
         assert!(!staged.exists(), "finish kept the file");
         let again = start().resume(1);
         assert!(matches!(again, Err(Error::Lost { .. })));

@@ -358,3 +358,50 @@ async fn a_gated_store_is_read_and_not_written_while_its_gate_is_closed() {
     open.store(true, Ordering::SeqCst);
     promote(&store, upload, &finished).await.expect("promoted");
 }
+
+/// Uploads that end, pause and go on around where writes begin to go past the
+/// page cache, in frames of every kind.
+#[tokio::test]
+async fn an_upload_has_its_bytes_whether_they_go_past_the_page_cache_or_not() {
+    const FROM: usize = 4 << 20;
+    let whole = content(FROM + (5 << 20) + 77, 3);
+    for direct in [true, false] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = DiskStore::open(directory.path()).expect("a store");
+        let store = store.direct_writes(direct);
+        for (frame, length, pause) in [
+            (65_536, whole.len(), None),
+            (70_001, whole.len(), None),
+            (1_500_000, FROM + 1, None),
+            (65_536, FROM + (2 << 20), None),
+            (9_999, whole.len(), Some(FROM + (1 << 20) + 4_096)),
+            (300_000, whole.len(), Some(FROM + (2 << 20) + 5)),
+        ] {
+            let bytes = whole.slice(..length);
+            let upload = new_upload();
+            let mut staging = store.stage(upload, start()).await.expect("a writer");
+            if let Some(pause) = pause {
+                for bytes in bytes[..pause].chunks(frame) {
+                    let frame = Bytes::copy_from_slice(bytes);
+                    staging.append(frame).await.expect("taken");
+                }
+                let suspended = staging.suspend().await.expect("suspended");
+                assert_eq!(suspended.offset, pause as u64);
+                let again = store.stage(upload, after(&suspended)).await;
+                staging = again.expect("a writer");
+            }
+            for bytes in bytes[pause.unwrap_or(0)..].chunks(frame) {
+                let frame = Bytes::copy_from_slice(bytes);
+                staging.append(frame).await.expect("taken");
+            }
+            let finished = staging.finish().await.expect("finished");
+            assert_eq!(finished.digest, digest(&bytes));
+            let location = promote(&store, upload, &finished).await.expect("promoted");
+            let found = get(&store, &location).await.expect("a blob");
+            assert!(
+                found == bytes,
+                "direct {direct}, frames of {frame}, pause {pause:?}"
+            );
+        }
+    }
+}

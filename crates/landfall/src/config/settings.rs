@@ -227,6 +227,11 @@ settings! {
         /// good for some minutes, instead of getting the bytes from here. They have
         /// to reach it under the name that stands in `blobs.url`.
         redirect: Switch = Is("false");
+        /// Whether the bytes of large uploads to a folder go past the memory in
+        /// which the system keeps what was read or written last. With it, uploads
+        /// cost less and don't push out what others pull. Without it, the first
+        /// pull of a large blob after its upload does not wait for the disk.
+        direct_writes: Switch = Is("true");
     }
 
     /// What may be pushed and pulled, and how long promises last.

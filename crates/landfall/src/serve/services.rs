@@ -69,7 +69,7 @@ pub(super) async fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>> {
         BlobsUrl::Folder(path) => {
             let store = DiskStore::open(path)
                 .with_context(|| format!("the blob store `{}` can't be opened", path.display()))?;
-            Ok(Arc::new(store))
+            Ok(Arc::new(store.direct_writes(config.blobs.direct_writes)))
         }
         BlobsUrl::S3(url) => {
             let options: S3Options = url.reveal().parse()?;

@@ -56,6 +56,8 @@ pub(super) struct Activity {
     unread_body: AtomicBool,
     /// The socket is to be reset instead of closed.
     reset: AtomicBool,
+    /// The socket has sent enough for one turn.
+    yields: AtomicBool,
     /// HTTP/2 answers in flight. A std mutex: held for a push, a removal or one
     /// look at each, and never across an await.
     answers: Mutex<Vec<Arc<dyn Answer>>>,
@@ -86,6 +88,7 @@ impl Activity {
             http2: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
             reset: AtomicBool::new(false),
+            yields: AtomicBool::new(false),
             answers: Mutex::new(Vec::new()),
         }
     }
@@ -117,6 +120,16 @@ impl Activity {
     pub(super) fn is_http2(&self) {
         self.http2.store(true, Relaxed);
         self.head_since.store(0, Relaxed);
+    }
+
+    /// The task shall let others run; it has woken itself.
+    pub(super) fn yields(&self) {
+        self.yields.store(true, Relaxed);
+    }
+
+    /// Whether [`yields`](Self::yields) was called since the last look.
+    pub(super) fn take_yield(&self) -> bool {
+        self.yields.load(Relaxed) && self.yields.swap(false, Relaxed)
     }
 
     pub(super) fn write_blocked(&self) {

@@ -16,6 +16,7 @@ use hyper_util::{
 use tokio::{
     net::TcpStream,
     sync::{Notify, futures::OwnedNotified},
+    task::coop,
     time::{Instant, Sleep, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +27,7 @@ use super::{
     Limits, Peer,
     activity::{Activity, Verdict},
     guard::{Guard, Transport},
+    own_wakes::OwnWakes,
     service::Watched,
 };
 use crate::tls::Tls;
@@ -156,7 +158,8 @@ where
         limits: &shared.limits,
         notify: &shared.shed,
     };
-    std::future::poll_fn(|cx| {
+    let own_wakes = OwnWakes::new();
+    let mut poll = |cx: &mut Context<'_>| {
         if stop.as_mut().poll(cx).is_ready() {
             activity.reset();
             return Poll::Ready(false);
@@ -165,8 +168,9 @@ where
             watch.close();
         }
         watch.poll(cx, peer).map(|()| true)
-    })
-    .await
+    };
+    let may_go_on = || !activity.take_yield() && coop::has_budget_remaining();
+    std::future::poll_fn(|cx| own_wakes.poll(cx, &mut poll, may_go_on)).await
 }
 
 /// hyper's connection beside the timer that watches over it.

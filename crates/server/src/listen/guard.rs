@@ -118,6 +118,7 @@ impl Guard {
             } => {
                 if self.burst >= BURST {
                     self.burst = 0;
+                    self.activity.yields();
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -83,6 +83,7 @@ mod connection;
 mod files;
 mod guard;
 mod lane;
+mod own_wakes;
 mod service;
 
 use std::{io, net::SocketAddr, time::Duration};

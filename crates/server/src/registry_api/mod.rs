@@ -9,6 +9,7 @@ mod catalog;
 mod counted;
 mod error;
 mod manifests;
+mod outlasting;
 mod query;
 mod referrers;
 mod route;
@@ -28,11 +29,10 @@ use landfall_identity::{Action, Caller, Resource};
 use landfall_ids::AccountId;
 use landfall_oci::RepositoryName;
 use landfall_registry::Registry;
-use tracing::Instrument;
 
 pub(crate) use self::error::{AWAY, RETRY_AFTER, chain, is_away, is_away_now};
 pub(crate) use self::query::holds_nul;
-use self::{error::OciError, query::Query, route::Route};
+use self::{error::OciError, outlasting::Outlasting, query::Query, route::Route};
 use crate::{Server, auth};
 
 /// A request on its way to an endpoint.
@@ -100,16 +100,15 @@ impl Call {
 
 /// Every request below `/v2/`.
 ///
-/// A request that writes runs as a task of its own: when its client goes away,
-/// the connection drops the handler wherever it is, but a write shall come to
-/// its own end. It sees the body break off, keeps what an upload may keep, and
+/// A request that writes outlasts its client ([`Outlasting`]): a write shall
+/// come to its own end. It sees the body break off, keeps what an upload may keep, and
 /// discards the rest.
 pub(crate) async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
     let answered = if matches!(*request.method(), Method::GET | Method::HEAD) {
         answer(server, request).await
     } else {
-        let writing = tokio::spawn(answer(server, request).in_current_span());
-        writing.await.unwrap_or_else(|_| Err(OciError::internal()))
+        let writing = Outlasting::new(answer(server, request)).await;
+        writing.unwrap_or_else(|| Err(OciError::internal()))
     };
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     // Old clients look for it before they speak.
