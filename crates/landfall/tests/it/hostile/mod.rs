@@ -65,11 +65,10 @@ impl Victim {
         for _ in 0..120 {
             let words = ["gc", "run", "--grace", "0s", "--output", "json"];
             let gc = tokio::task::block_in_place(|| self.server.landfall(words));
-            assert!(
-                gc.status.success(),
-                "{}",
-                String::from_utf8_lossy(&gc.stderr)
-            );
+            let said = String::from_utf8_lossy(&gc.stderr);
+            // The server's own collector may be at it.
+            let is_busy = said.contains("going on already");
+            assert!(gc.status.success() || is_busy, "{said}");
             if leftovers().next().is_none() {
                 break;
             }
