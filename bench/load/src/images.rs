@@ -109,7 +109,7 @@ fn names_a_blob(body: &[u8]) -> bool {
 }
 
 /// Sends one blob: `POST`, then `PUT` with its bytes.
-fn push_blob(
+pub fn push_blob(
     connection: &mut Connection,
     repository: &str,
     bytes: &[u8],

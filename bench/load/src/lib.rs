@@ -11,6 +11,7 @@ pub mod content;
 mod error;
 pub mod fetch;
 pub mod fetch_tls;
+pub mod identity;
 pub mod images;
 pub mod manifests;
 pub mod percentiles;

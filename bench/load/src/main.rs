@@ -14,6 +14,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use landfall_load::{
     Error, Result, account, collect, content, fetch, fetch_tls,
+    identity::command::IdentityCommand,
     manifests::{self, Plan},
     push, ready, seed, upload,
 };
@@ -44,6 +45,9 @@ enum Kind {
     Seed(Seed),
     /// Time a server's start
     Ready(Ready),
+    /// Ask as many principals, and make what is needed for it
+    #[command(subcommand)]
+    Identity(IdentityCommand),
     /// What a process and those below it have used
     Used {
         /// The process
@@ -253,6 +257,7 @@ fn run(kind: Kind) -> Result<Value> {
             let took = ready::run(given.server, &given.command, &given.log)?;
             Ok(json!({ "ready_ms": took.as_secs_f64() * 1000.0 }))
         }
+        Kind::Identity(command) => command.run(),
         Kind::Used { process } => {
             let used = account::used(process)?;
             Ok(json!({ "cpu_seconds": used.cpu_seconds, "peak_bytes": used.peak_bytes }))

@@ -190,7 +190,8 @@ fn link_insert(
     keep_until: Timestamp,
 ) -> Seeded {
     tx.execute(
-        "insert into repository_blob(repository, digest, keep_until) values (?1, ?2, ?3)",
+        "insert into repository_blob(repository, digest, keep_until, account)
+         values (?1, ?2, ?3, (select r.account from repository r where r.id = ?1))",
         params![repository, blob.digest, keep_until],
     )?;
     Ok(())

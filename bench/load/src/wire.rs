@@ -120,6 +120,11 @@ impl Connection {
         })
     }
 
+    /// Speaks for somebody else from now on.
+    pub fn speak_as(&mut self, authorization: Option<&str>) {
+        self.authorization = authorization.map(str::to_owned);
+    }
+
     /// The text of a request's head.
     fn head(&self, method: &str, path: &str, kind: Option<&str>, length: u64) -> String {
         let line = |name: &str, value: &str| format!("{name}: {value}\r\n");

@@ -12,8 +12,12 @@
 use std::{
     fmt,
     ops::{Add, Sub},
-    sync::atomic::{AtomicI64, Ordering},
-    time::Duration,
+    str::FromStr,
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde::{Serialize, Serializer};
@@ -42,6 +46,28 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         let micros = self.0.saturating_sub(earlier.0).max(0);
         Duration::from_micros(micros.unsigned_abs())
+    }
+}
+
+/// A text that is no instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidTimestamp;
+
+impl fmt::Display for InvalidTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time such as `2026-11-24T14:30:00Z` is expected")
+    }
+}
+
+impl std::error::Error for InvalidTimestamp {}
+
+/// From RFC 3339, with any offset.
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let instant: jiff::Timestamp = text.parse().map_err(|_| InvalidTimestamp)?;
+        Ok(Self(instant.as_microsecond()))
     }
 }
 
@@ -82,8 +108,12 @@ impl Serialize for Timestamp {
 
 /// Tells what time it is.
 pub trait Clock: Send + Sync + 'static {
-    /// The present instant.
+    /// The present instant. Somebody may set it, forward or back.
     fn now(&self) -> Timestamp;
+
+    /// The time since some instant in the past that stays the same: for what
+    /// has an age. Nobody sets it, and it never goes back.
+    fn monotonic(&self) -> Duration;
 }
 
 /// The machine's own clock.
@@ -94,27 +124,51 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp(jiff::Timestamp::now().as_microsecond())
     }
+
+    fn monotonic(&self) -> Duration {
+        /// When it was first asked for.
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
+    }
 }
 
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    /// Microseconds that have passed.
+    passed: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that shows `start`.
     pub fn new(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.0))
+        Self {
+            now: AtomicI64::new(start.0),
+            passed: AtomicU64::new(0),
+        }
     }
 
-    /// Moves the clock forward.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(micros(by), Ordering::SeqCst);
+        let by = micros(by);
+        self.now.fetch_add(by, Ordering::SeqCst);
+        self.passed.fetch_add(by.unsigned_abs(), Ordering::SeqCst);
+    }
+
+    /// Sets the clock, forward or back, as an operator does. No time passes.
+    pub fn set(&self, to: Timestamp) {
+        self.now.store(to.0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(self.passed.load(Ordering::SeqCst))
     }
 }
 
@@ -141,5 +195,14 @@ mod tests {
         assert_eq!(clock.now(), clock.now());
         clock.advance(Duration::from_micros(2));
         assert_eq!(clock.now().unix_micros(), 7);
+    }
+
+    #[test]
+    fn setting_a_clock_lets_no_time_pass() {
+        let clock = ManualClock::new(Timestamp::from_unix_micros(5));
+        clock.advance(Duration::from_micros(2));
+        clock.set(Timestamp::from_unix_micros(1));
+        assert_eq!(clock.now().unix_micros(), 1);
+        assert_eq!(clock.monotonic(), Duration::from_micros(2));
     }
 }

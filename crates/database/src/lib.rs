@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod copy;
+pub mod epoch;
 mod error;
 pub mod lease;
 mod migrate;
@@ -9,6 +10,7 @@ pub mod outbox;
 mod postgres;
 mod row;
 mod sqlite;
+mod statements;
 mod transaction;
 mod value;
 
@@ -21,6 +23,7 @@ pub use error::Error;
 pub use migrate::{Migration, MigrationSet};
 pub use postgres::PostgresOptions;
 pub use row::Row;
+pub use statements::statements;
 pub use transaction::{ReadTransaction, WriteTransaction};
 pub use value::{FromValue, HasKind, ToValue, Value, ValueKind, placeholders};
 

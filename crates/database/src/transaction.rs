@@ -8,7 +8,7 @@ use std::ops::Deref;
 use landfall_clock::Timestamp;
 use rusqlite::Connection;
 
-use crate::{Result, Row, ToValue, params, postgres};
+use crate::{Result, Row, ToValue, params, postgres, statements};
 
 /// A snapshot of the database.
 pub struct ReadTransaction<'c> {
@@ -44,6 +44,7 @@ impl<'c> ReadTransaction<'c> {
         F: FnMut(&Row<'_>) -> Result<T>,
     {
         if let Source::Postgres(transaction) = self.source {
+            statements::count();
             return transaction.all(sql, params, read);
         }
         let mut found = Vec::new();
@@ -81,6 +82,7 @@ impl<'c> ReadTransaction<'c> {
     where
         F: FnMut(&Row<'_>) -> Result<bool>,
     {
+        statements::count();
         let connection = match self.source {
             Source::Sqlite(connection) => connection,
             Source::Postgres(transaction) => return transaction.each(sql, params, visit),
@@ -101,6 +103,7 @@ impl<'c> ReadTransaction<'c> {
     where
         F: FnOnce(&Row<'_>) -> Result<T>,
     {
+        statements::count();
         let connection = match self.source {
             Source::Sqlite(connection) => connection,
             Source::Postgres(transaction) => return transaction.first(sql, params, read),
@@ -151,6 +154,7 @@ impl<'c> WriteTransaction<'c> {
 
     /// Runs a statement and answers how many rows it changed.
     pub fn execute(&self, sql: &str, params: &[&dyn ToValue]) -> Result<u64> {
+        statements::count();
         let connection = match self.source {
             Source::Sqlite(connection) => connection,
             Source::Postgres(transaction) => return transaction.execute(sql, params),
@@ -164,6 +168,7 @@ impl<'c> WriteTransaction<'c> {
     /// PostgreSQL, columns declared as `TEXT` compare by their bytes, as they
     /// do in SQLite.
     pub fn execute_script(&self, sql: &str) -> Result<()> {
+        statements::count();
         match self.source {
             Source::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
             Source::Postgres(transaction) => transaction.script(sql),

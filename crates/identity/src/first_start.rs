@@ -2,9 +2,13 @@
 
 use landfall_ids::{AccountId, PrincipalId};
 
-use crate::{Error, Identity, Principal, Secret, password, store};
+use crate::{
+    AuditEvent, Caller, Error, Identity, LocalName, OPERATOR_ACCOUNT, Principal, PrincipalKind,
+    Secret, password,
+    store::{self, principals::Standing},
+};
 
-/// What the administrator and its account are called.
+/// What the administrator is called, in the account of the same name.
 const ADMINISTRATOR: &str = "admin";
 
 /// What [`Identity::first_start`] found or did.
@@ -49,27 +53,31 @@ impl Identity {
         }
     }
 
-    /// The hash of the administrator's password, if there is one.
-    async fn administrator_known(&self) -> Result<Option<String>, Error> {
-        let known = self
-            .database
-            .read(|tx| store::administrator_find(tx, ADMINISTRATOR))
-            .await?;
-        Ok(known.map(|(_, hash)| hash))
+    /// Who the administrator is, and the hash of its password, if there is one.
+    async fn administrator_known(&self) -> Result<Option<(PrincipalId, String)>, Error> {
+        let name = LocalName::stored(OPERATOR_ACCOUNT, ADMINISTRATOR.to_owned());
+        let known = store::principals::password_look_up(&self.database, &name).await?;
+        Ok(match known {
+            Some((Standing::Good(principal), hash)) => Some((principal.id, hash)),
+            _ => None,
+        })
     }
 
     async fn administrator_check(
         &self,
         password: Secret,
-        hash: String,
+        known: (PrincipalId, String),
     ) -> Result<FirstStart, Error> {
+        let (id, hash) = known;
         if password::verify(password.clone(), hash).await? {
             return Ok(FirstStart::Known);
         }
         let hash = password::hash(password).await?;
-        self.database
-            .write(move |tx| store::administrator_set_password(tx, ADMINISTRATOR, &hash))
-            .await?;
+        self.change(event("principal.set-password", id), move |tx| {
+            store::principals::principal_set_password(tx, id, &hash)?;
+            Ok(store::tokens::principal_tokens_end(tx, id)?)
+        })
+        .await?;
         Ok(FirstStart::PasswordSet)
     }
 
@@ -77,19 +85,37 @@ impl Identity {
     async fn administrator_make(&self, password: Secret) -> Result<bool, Error> {
         let hash = password::hash(password).await?;
         let now = self.clock.now();
-        self.database
-            .write(move |tx| {
-                let account = AccountId::new_at(now.unix_micros());
-                let account = store::account_insert(tx, account, ADMINISTRATOR, now)?;
-                let principal = Principal {
-                    id: PrincipalId::new_at(now.unix_micros()),
-                    account,
-                    name: ADMINISTRATOR.to_owned(),
-                    administrator: true,
-                };
-                store::administrator_insert(tx, &principal, &hash, now)
-            })
-            .await
-            .map_err(Error::from)
+        let id = PrincipalId::new_at(now.unix_micros());
+        let made = self.change(event("principal.create", id), move |tx| {
+            let account = AccountId::new_at(now.unix_micros());
+            store::accounts::account_insert(tx, account, OPERATOR_ACCOUNT, now)?;
+            let account = store::accounts::account_find(tx, OPERATOR_ACCOUNT)?;
+            let principal = Principal {
+                id,
+                account: account
+                    .ok_or_else(|| Error::not_found("account", OPERATOR_ACCOUNT))?
+                    .id,
+                account_name: OPERATOR_ACCOUNT.to_owned(),
+                name: ADMINISTRATOR.to_owned(),
+                kind: PrincipalKind::User,
+                administrator: true,
+            };
+            if store::principals::principal_insert(tx, &principal, Some(&hash), now)? {
+                return Ok(());
+            }
+            Err(Error::exists("principal", ADMINISTRATOR))
+        });
+        match made.await {
+            Ok(()) => Ok(true),
+            Err(Error::Exists { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
+}
+
+fn event(action: &'static str, id: PrincipalId) -> AuditEvent {
+    AuditEvent::new(&Caller::ANONYMOUS, action, "principal", ADMINISTRATOR)
+        .account(OPERATOR_ACCOUNT)
+        .id(id)
+        .detail("at a start of the server")
 }

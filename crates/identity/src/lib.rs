@@ -3,11 +3,24 @@
 
 mod access;
 mod account;
+mod api_key;
+mod audit;
+mod backoff;
+mod caller;
+mod error;
 mod first_start;
+mod generation;
+mod group;
 mod keys;
+mod name;
 mod password;
+mod policy;
+mod principal;
+mod reset;
 mod scope;
 mod secret;
+mod session;
+mod source;
 mod store;
 mod token;
 
@@ -18,13 +31,36 @@ use landfall_database::Database;
 use landfall_ids::StoreId;
 use landfall_seal::MasterKey;
 
-pub use access::{Action, Caller, Principal, Refusal, Resource};
+pub use access::{Action, Ask, Decision, PolicyName, Refusal, Resource, ResourceKind};
+pub use account::Account;
+pub use api_key::ApiKey;
+pub use audit::{AuditEntry, AuditEvent, AuditFilter, AuditOutcome, AuditPrincipal, AuditResource};
+pub use caller::{Caller, Credential, CredentialKind, OPERATOR_ACCOUNT, Principal, PrincipalKind};
+pub use error::Error;
 pub use first_start::FirstStart;
-pub use keys::{master_key_claim, master_key_forget, master_key_known};
+pub use group::Group;
+pub use keys::{SigningKey, master_key_claim, master_key_forget, master_key_known};
+pub use name::LocalName;
+pub use policy::{
+    Alteration, Explanation, LONGEST_POLICY, MOST_STATEMENTS, Policy, PolicyChange, PolicyError,
+    PolicyErrors, PolicyTarget, PolicyTemplate, Repositories, Simulation, StatementOutcome,
+    StatementSays,
+};
+pub use principal::PrincipalEntry;
+pub use reset::{PasswordReset, password_reset};
 pub use scope::{InvalidScope, Scope, ScopeLimit};
 pub use secret::Secret;
 pub use store::MIGRATIONS;
-pub use token::IssuedToken;
+pub use token::{AuthorizationToken, IssuedToken};
+
+/// A part of a list, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The entries.
+    pub entries: Vec<T>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
 
 /// What the operator decides about identities.
 #[derive(Debug, Clone, Copy)]
@@ -33,51 +69,23 @@ pub struct Settings {
     pub anonymous_pull: bool,
     /// How long a bearer token is good.
     pub token_lifetime: Duration,
-}
-
-/// A failure of the identity service.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// The caller is not who it says. The reason is for the log alone: the
-    /// answer must not tell an attacker what was wrong.
-    #[error("the credentials are not right: {reason}")]
-    Unauthenticated {
-        /// What was wrong.
-        reason: &'static str,
-    },
-    /// The metadata database failed.
-    #[error(transparent)]
-    Database(#[from] landfall_database::Error),
-    /// The key that signs tokens can't be read, made or used.
-    #[error("the key that signs tokens can't be used: {0}")]
-    Key(String),
-    /// The key that signs tokens can't be opened.
-    #[error("the key that signs tokens can't be opened")]
-    Sealed(#[source] landfall_seal::Error),
-    /// The database's secrets are sealed under another master key.
-    #[error(
-        "the secrets in the metadata database are sealed under the master key {known}, and this \
-         server has {ours}; give it the key that the other servers on this database have"
-    )]
-    MasterKey {
-        /// The fingerprint of the key that the database knows.
-        known: String,
-        /// The fingerprint of ours.
-        ours: String,
-    },
-    /// Hashing a password failed.
-    #[error("the password can't be hashed: {0}")]
-    Password(String),
+    /// How long lines of the audit log are kept; `None` keeps them for ever.
+    pub audit_retention: Option<Duration>,
 }
 
 /// The identity service.
 pub struct Identity {
     database: Database,
     clock: Arc<dyn Clock>,
+    master: Arc<MasterKey>,
     settings: Settings,
     passwords: password::Passwords,
+    key_notes: api_key::Notes,
+    audit: audit::Queue,
+    refused: audit::Refused,
     tokens: token::Tokens,
+    freshness: session::Freshness,
+    repositories: Arc<dyn Repositories>,
 }
 
 impl Identity {
@@ -87,26 +95,28 @@ impl Identity {
     pub async fn open(
         database: Database,
         clock: Arc<dyn Clock>,
-        master: &MasterKey,
+        master: Arc<MasterKey>,
         earlier_keys: &Path,
         store: StoreId,
         settings: Settings,
+        repositories: Arc<dyn Repositories>,
     ) -> Result<Self, Error> {
         let now = clock.now();
-        let key = keys::token_key_ensure(&database, master, earlier_keys, now).await?;
-        let tokens = token::Tokens::new(&key, store, settings.token_lifetime)?;
+        keys::signing_key_ensure(&database, &master, earlier_keys, now).await?;
+        let freshness = session::Freshness::open(&database, &master, &*clock).await?;
+        let audit = audit::Queue::new(database.clone());
         Ok(Self {
             database,
             clock,
+            master,
             settings,
             passwords: password::Passwords::new(),
-            tokens,
+            key_notes: api_key::notes(),
+            audit,
+            refused: audit::Refused::default(),
+            tokens: token::Tokens::new(store, settings.token_lifetime),
+            freshness,
+            repositories,
         })
-    }
-
-    /// The name of this registry in its tokens: the `service` of the token
-    /// service's challenge, and the issuer and audience of a token.
-    pub fn service(&self) -> &str {
-        self.tokens.service()
     }
 }

@@ -6,18 +6,26 @@
 //! name, password and stored hash, so neither a changed password nor somebody
 //! who reads the memory gets anything from it.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 use aws_lc_rs::hmac;
-use landfall_clock::Timestamp;
 use quick_cache::sync::Cache;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Caller, Error, Identity, ScopeLimit, Secret, store};
+use crate::{
+    AuditEvent, Caller, Credential, Error, Identity, LocalName, ScopeLimit, Secret, api_key,
+    backoff::{Backoff, Pair},
+    source::Network,
+    store::{self, principals::Standing},
+};
 
 /// How long a successful check is remembered.
 const MEMORY: Duration = Duration::from_mins(5);
@@ -26,25 +34,44 @@ const REMEMBERED: usize = 1024;
 /// Hashes that are computed at once: a flood of wrong passwords takes two
 /// cores and 38 MiB, and no more.
 static HASHING: Semaphore = Semaphore::const_new(2);
-/// The longest password that is looked at, in bytes.
+/// The longest password that is looked at, in bytes. A token that is sent as a
+/// password may be longer.
 const LONGEST: usize = 1024;
+/// The shortest password that can be chosen, in bytes.
+const SHORTEST: usize = 8;
 
-pub(crate) struct Passwords {
+/// What is wrong with most of them. Which of the two is nobody's business.
+const WRONG: &str = "unknown name or wrong password";
+
+pub(crate) struct Passwords(Arc<Memory>);
+
+struct Memory {
     key: hmac::Key,
-    verified: Cache<[u8; 32], Timestamp>,
+    /// Until when, by the monotonic clock, a check is remembered.
+    verified: Cache<[u8; 32], Duration>,
+    backoff: Backoff,
+}
+
+/// A password that was sent, and what it is checked with.
+struct Check {
+    pair: Pair,
+    fingerprint: [u8; 32],
+    password: Secret,
+    stored: String,
 }
 
 impl Passwords {
     pub(crate) fn new() -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &rand::random::<[u8; 32]>());
-        Self {
+        Self(Arc::new(Memory {
             key,
             verified: Cache::new(REMEMBERED),
-        }
+            backoff: Backoff::new(),
+        }))
     }
 
     fn fingerprint(&self, name: &str, password: &str, stored: &str) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut context = hmac::Context::with_key(&self.0.key);
         for part in [name, password, stored] {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part.as_bytes());
@@ -55,44 +82,165 @@ impl Passwords {
     }
 }
 
-impl Identity {
-    /// The caller that this name and password prove.
-    pub async fn caller_by_password(&self, name: &str, password: &Secret) -> Result<Caller, Error> {
-        let wrong = Error::Unauthenticated {
-            reason: "unknown name or wrong password",
-        };
-        if password.reveal().len() > LONGEST || name.len() > LONGEST {
-            return Err(wrong);
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    /// It was right a short time ago.
+    Remembered,
+    Right,
+    Wrong,
+    /// It was not looked at.
+    Wait(Duration),
+}
+
+impl Memory {
+    /// What can be said without a hash. Who has to wait is told so also if the
+    /// password was right a short time ago: else it could be guessed at that
+    /// speed.
+    fn known(&self, check: &Check, now: Duration) -> Option<Checked> {
+        if let Some(wait) = self.backoff.wait(&check.pair, now) {
+            return Some(Checked::Wait(wait));
         }
-        let wanted = name.to_owned();
-        // No name holds a NUL, and PostgreSQL takes no text with one.
-        let found = if name.contains('\0') {
-            None
-        } else {
-            let read = self
-                .database
-                .read(move |tx| store::administrator_find(tx, &wanted));
-            read.await?
-        };
-        let Some((principal, stored)) = found else {
-            // As slow as a wrong password: the time must not tell who exists.
-            verify(password.clone(), NOBODY.clone()).await?;
-            return Err(wrong);
-        };
-        let fingerprint = self.passwords.fingerprint(name, password.reveal(), &stored);
-        let now = self.clock.now();
-        let remembered = self.passwords.verified.get(&fingerprint);
-        if remembered.is_none_or(|at| now.since(at) > MEMORY) {
-            if !verify(password.clone(), stored).await? {
-                return Err(wrong);
-            }
-            self.passwords.verified.insert(fingerprint, now);
-        }
-        Ok(Caller {
-            principal: Some(principal),
-            scope: ScopeLimit::Whole,
-        })
+        let until = self.verified.get(&check.fingerprint)?;
+        (now < until).then_some(Checked::Remembered)
     }
+}
+
+impl Identity {
+    /// The caller that this name and password prove. An API key or an
+    /// authorization token may stand in the password's place.
+    pub async fn caller_by_password(
+        &self,
+        name: &str,
+        password: &Secret,
+        source: Option<IpAddr>,
+    ) -> Result<Caller, Error> {
+        if password.reveal().starts_with(api_key::PREFIX) {
+            let name = Some(name).filter(|name| !name.is_empty());
+            return self
+                .caller_by_api_key(name, password.reveal(), source)
+                .await;
+        }
+        if is_token(password.reveal()) {
+            return self
+                .caller_by_authorization_token(name, password.reveal(), source)
+                .await;
+        }
+        let known = name.parse::<LocalName>().ok();
+        let found = match &known {
+            Some(known) if password.reveal().len() <= LONGEST => {
+                store::principals::password_look_up(&self.database, known).await?
+            }
+            _ => None,
+        };
+        // As slow as a wrong password: the time must not tell who exists.
+        let (standing, stored) = match found {
+            Some((standing, stored)) if !stored.is_empty() => (Some(standing), stored),
+            _ => (None, NOBODY.clone()),
+        };
+        // One name, however it is written.
+        let name = known.map_or_else(|| name.to_owned(), |known| known.to_string());
+        let check = Check {
+            pair: Backoff::pair(Network::of(source), &name),
+            fingerprint: self
+                .passwords
+                .fingerprint(&name, password.reveal(), &stored),
+            password: password.clone(),
+            stored,
+        };
+        let hashed = match self.password_check(check).await? {
+            Checked::Wait(retry_after) => {
+                self.login_refused(
+                    &name,
+                    Credential::PASSWORD,
+                    source,
+                    "too many wrong passwords",
+                )
+                .await?;
+                return Err(Error::TooManyFailures { retry_after });
+            }
+            Checked::Wrong => return self.password_refused(&name, source, WRONG).await,
+            Checked::Remembered => false,
+            Checked::Right => true,
+        };
+        let principal = match standing {
+            Some(Standing::Good(principal)) => principal,
+            Some(Standing::Disabled) => {
+                let reason = "the principal, or its account, is disabled";
+                return self.password_refused(&name, source, reason).await;
+            }
+            Some(Standing::Gone) | None => {
+                return self.password_refused(&name, source, WRONG).await;
+            }
+        };
+        let caller = Caller {
+            credential: Credential::PASSWORD,
+            principal: Some(Arc::new(principal)),
+            scope: ScopeLimit::Whole,
+            source,
+            request_id: None,
+        };
+        if hashed {
+            self.audit(logged_in(&caller)).await?;
+        }
+        Ok(caller)
+    }
+
+    async fn password_refused(
+        &self,
+        name: &str,
+        source: Option<IpAddr>,
+        reason: &'static str,
+    ) -> Result<Caller, Error> {
+        self.login_refused(name, Credential::PASSWORD, source, reason)
+            .await?;
+        Err(Error::Unauthenticated { reason })
+    }
+
+    /// Checks a password under the rules of back-off. What is known is asked
+    /// again when it is this one's turn to be hashed: of passwords that are sent
+    /// at once, no more are hashed than there are free ones, and a right one is
+    /// hashed once.
+    async fn password_check(&self, check: Check) -> Result<Checked, Error> {
+        let memory = Arc::clone(&self.passwords.0);
+        if let Some(known) = memory.known(&check, self.clock.monotonic()) {
+            return Ok(known);
+        }
+        let permit = turn().await?;
+        if let Some(known) = memory.known(&check, self.clock.monotonic()) {
+            return Ok(known);
+        }
+        let clock = Arc::clone(&self.clock);
+        // Who goes away before the answer has failed all the same.
+        under(permit, move || {
+            let right = verify_here(check.password.reveal(), &check.stored)?;
+            let now = clock.monotonic();
+            if right {
+                memory.backoff.succeeded(&check.pair);
+                memory.verified.insert(check.fingerprint, now + MEMORY);
+                return Ok(Checked::Right);
+            }
+            memory.backoff.failed(&check.pair, now);
+            Ok(Checked::Wrong)
+        })
+        .await
+    }
+}
+
+/// The line of a log-in.
+fn logged_in(caller: &Caller) -> AuditEvent {
+    let event = AuditEvent::new(caller, "login", "principal", caller.name());
+    match &caller.principal {
+        Some(principal) => event
+            .id(principal.id)
+            .account(principal.account_name.clone()),
+        None => event,
+    }
+}
+
+/// Whether this has the form of a signed token.
+fn is_token(text: &str) -> bool {
+    text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// The hash of a password that nobody has.
@@ -120,34 +268,54 @@ pub(crate) async fn hash(password: Secret) -> Result<String, Error> {
             "1 to {LONGEST} bytes are expected"
         )));
     }
-    off_thread(move || hash_here(password.reveal())).await
+    under(turn().await?, move || hash_here(password.reveal())).await
+}
+
+/// As [`hash`], of a password that somebody chooses for themselves.
+pub(crate) async fn hash_new(password: Secret) -> Result<String, Error> {
+    if !(SHORTEST..=LONGEST).contains(&password.reveal().len()) {
+        return Err(Error::invalid(format!(
+            "a password has {SHORTEST} to {LONGEST} bytes; choose another"
+        )));
+    }
+    if password.reveal().starts_with(api_key::PREFIX) || is_token(password.reveal()) {
+        return Err(Error::invalid(
+            "this looks like an API key or a token, and would be taken for one; choose another \
+             password",
+        ));
+    }
+    hash(password).await
 }
 
 /// Whether the hash is the password's. The comparison takes constant time.
 pub(crate) async fn verify(password: Secret, hash: String) -> Result<bool, Error> {
-    off_thread(move || {
-        let hash = PasswordHash::new(&hash).map_err(|e| Error::Password(e.to_string()))?;
-        Ok(Argon2::default()
-            .verify_password(password.reveal().as_bytes(), &hash)
-            .is_ok())
-    })
-    .await
+    under(turn().await?, move || verify_here(password.reveal(), &hash)).await
 }
 
-async fn off_thread<T: Send + 'static>(
+fn verify_here(password: &str, hash: &str) -> Result<bool, Error> {
+    let hash = PasswordHash::new(hash).map_err(|e| Error::Password(e.to_string()))?;
+    Ok(Argon2::default()
+        .verify_password(password.as_bytes(), &hash)
+        .is_ok())
+}
+
+/// Waits until there is room for one more hash.
+async fn turn() -> Result<SemaphorePermit<'static>, Error> {
+    let turn = HASHING.acquire().await;
+    turn.map_err(|_| Error::Password("hashing is closed".to_owned()))
+}
+
+/// Hashes off the async threads. The permit goes with the work: a caller that
+/// goes away ends its waiting, and not the hash that is being computed.
+async fn under<T: Send + 'static>(
+    permit: SemaphorePermit<'static>,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let stopped = |_| Error::Password("the hashing thread stopped".to_owned());
-    let permit = HASHING
-        .acquire()
-        .await
-        .map_err(|_| Error::Password("hashing is closed".to_owned()))?;
-    // The permit goes with the work: a caller that goes away ends its waiting,
-    // and not the hash that is being computed.
     let hashing = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()
     });
+    let stopped = |_| Error::Password("the hashing thread stopped".to_owned());
     hashing.await.map_err(stopped)?
 }
 
@@ -177,7 +345,8 @@ mod tests {
             let (end, ended) = channel::<()>();
             ends.push(end);
             let started = started.clone();
-            let hashing = tokio::spawn(off_thread(move || {
+            let permit = turn().await.expect("room");
+            let hashing = tokio::spawn(under(permit, move || {
                 started
                     .send(())
                     .map_err(|_| Error::Password(String::new()))?;

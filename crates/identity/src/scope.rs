@@ -1,9 +1,10 @@
 //! Scopes: what a bearer token is good for.
 //!
 //! The text form is the one that registry clients send to the token service:
-//! `repository:acme/web:pull,push`, `registry:catalog:*`.
+//! `repository:acme/web:pull,push`, `registry:catalog:*`. Accounts are ours:
+//! `account:acme:read-policies`.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::{Action, Resource};
 /// One resource, and the actions on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// The kind of resource: `repository` or `registry`.
+    /// The kind of resource: `repository`, `account` or `registry`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its name.
@@ -29,6 +30,10 @@ pub struct InvalidScope {
     pub given: String,
 }
 
+/// The kind of a repository's scope.
+pub(crate) const REPOSITORY: &str = "repository";
+/// The kind of an account's scope.
+pub(crate) const ACCOUNT: &str = "account";
 /// The name, in a scope of the registry, of the list of repositories. Clients
 /// know it.
 pub(crate) const CATALOG: &str = "catalog";
@@ -62,13 +67,23 @@ impl FromStr for Scope {
     }
 }
 
+/// As it is sent.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.kind, self.name, self.actions.join(","))
+    }
+}
+
 impl Scope {
     fn covers(&self, action: Action, resource: Resource<'_>) -> bool {
         let named = match (resource, action) {
             (Resource::Repository(name), _) => {
-                self.kind == "repository" && self.name == name.as_str()
+                self.kind == REPOSITORY && self.name == name.as_str()
             }
-            (Resource::Registry, Action::Pull) => self.kind == "registry" && self.name == CATALOG,
+            (Resource::Account(name), _) => self.kind == ACCOUNT && self.name == name,
+            (Resource::Registry, Action::ListCatalog) => {
+                self.kind == "registry" && self.name == CATALOG
+            }
             (Resource::Registry, _) => self.kind == "registry" && self.name == OPERATION,
         };
         named
@@ -85,11 +100,12 @@ pub enum ScopeLimit {
     /// As far as its principal: a password, or no credential at all.
     Whole,
     /// The scopes of a bearer token, and nothing else.
-    Only(Vec<Scope>),
+    Only(Arc<[Scope]>),
 }
 
 impl ScopeLimit {
-    pub(crate) fn covers(&self, action: Action, resource: Resource<'_>) -> bool {
+    /// Whether the credential is good for this, whatever policies say.
+    pub fn covers(&self, action: Action, resource: Resource<'_>) -> bool {
         match self {
             Self::Whole => true,
             Self::Only(scopes) => scopes.iter().any(|scope| scope.covers(action, resource)),
@@ -117,10 +133,10 @@ mod tests {
     #[test]
     fn a_token_for_the_catalog_operates_nothing() {
         let scope: Scope = "registry:catalog:*".parse().expect("scope");
-        assert!(scope.covers(Action::Pull, Resource::Registry));
+        assert!(scope.covers(Action::ListCatalog, Resource::Registry));
         assert!(!scope.covers(Action::Administer, Resource::Registry));
         let scope: Scope = "registry:operation:*".parse().expect("scope");
-        assert!(!scope.covers(Action::Pull, Resource::Registry));
+        assert!(!scope.covers(Action::ListCatalog, Resource::Registry));
         assert!(scope.covers(Action::Administer, Resource::Registry));
     }
 

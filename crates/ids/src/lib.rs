@@ -146,6 +146,18 @@ kinds! {
     AccountId = Account, "account";
     /// Somebody or something that calls Landfall: a user, a robot, a host.
     PrincipalId = Principal, "principal";
+    /// A group of principals of one account.
+    GroupId = Group, "group";
+    /// A policy: what somebody may do, or may not.
+    PolicyId = Policy, "policy";
+    /// A principal's API key.
+    ApiKeyId = ApiKey, "API key";
+    /// One line of the audit log.
+    AuditId = Audit, "audit entry";
+    /// An authorization token or a bearer token.
+    TokenId = Token, "token";
+    /// A key that signs tokens.
+    SigningKeyId = SigningKey, "signing key";
     /// A repository of an account.
     RepositoryId = Repository, "repository";
     /// A manifest in one repository.

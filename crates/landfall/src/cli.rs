@@ -1,6 +1,13 @@
 //! What can be typed: commands, flags, help with examples.
 
+mod account;
+mod admin;
+mod audit;
+mod credential;
 mod event;
+mod login;
+mod policy;
+mod principal;
 mod tag;
 mod webhook;
 
@@ -12,7 +19,16 @@ use landfall_oci::{ImageReference, RepositoryName};
 
 use crate::{commands::copy, config};
 
+pub(crate) use account::AccountCommand;
+pub(crate) use admin::AdminCommand;
+pub(crate) use audit::{AuditCommand, AuditFilter};
+pub(crate) use credential::{ApiKeyCommand, SigningKeyCommand, TokenCommand};
 pub(crate) use event::EventCommand;
+pub(crate) use login::{HelperAction, LoginArguments, LogoutArguments};
+pub(crate) use policy::{
+    Asked, PolicyCommand, Target as PolicyTarget, TemplateCommand, Text as PolicyText,
+};
+pub(crate) use principal::{GroupCommand, PrincipalCommand};
 pub(crate) use tag::{TagCommand, TagName, Target};
 pub(crate) use webhook::{State as WebhookState, WebhookCommand, WebhookFilter};
 
@@ -40,15 +56,15 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct Connection {
-    /// The URL of the server
+    /// The URL of the server; without it the one that was logged in to last, or
+    /// `http://127.0.0.1:5000`
     #[arg(long, global = true, env = "LANDFALL_SERVER", value_name = "URL")]
-    #[arg(default_value = "http://127.0.0.1:5000")]
-    pub(crate) server: String,
-    /// Whom to log in as
+    pub(crate) server: Option<String>,
+    /// Who asks, as `ACCOUNT/NAME`; `admin` unless given or logged in
     #[arg(long, global = true, env = "LANDFALL_USER", value_name = "NAME")]
-    #[arg(default_value = "admin")]
-    pub(crate) user: String,
-    /// The password; better given by the environment
+    pub(crate) user: Option<String>,
+    /// The password, an API key or a token; better given by the environment, or
+    /// once to `landfall login`
     #[arg(
         long,
         global = true,
@@ -100,6 +116,30 @@ pub(crate) enum Command {
     /// Tags: their histories, and how to set them back
     #[command(subcommand)]
     Tag(TagCommand),
+    /// Accounts: the tenants that own repositories
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Principals: users, robots, hosts and workers
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
+    /// Groups of principals
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// API keys: credentials of programs
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// Authorization tokens: your own rights for some hours
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Policies: who may do what
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// The keys that sign tokens
+    #[command(subcommand)]
+    SigningKey(SigningKeyCommand),
+    /// The audit log: who did what, and who was refused
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// What happened, and what happens
     #[command(subcommand)]
     Event(EventCommand),
@@ -154,6 +194,24 @@ to be empty. Copy the master key, `keys/master` in the data folder, before.")]
         #[arg(long)]
         forget_secrets: bool,
     },
+    /// Log in at a server, and keep the login for these commands
+    Login(LoginArguments),
+    /// Forget a login
+    Logout(LogoutArguments),
+    /// Give kept logins to docker and podman, by their protocol
+    #[command(after_help = "Examples:
+  landfall credential-helper list
+  echo registry.example.com | landfall credential-helper get
+
+It is also called by the name `docker-credential-landfall`: make a link of that
+name, and name `landfall` under `credHelpers` in the client's configuration.")]
+    CredentialHelper {
+        /// What they ask for
+        action: HelperAction,
+    },
+    /// What is done on the server's machine, without logging in
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Print a script that completes commands in a shell
@@ -314,11 +372,13 @@ pub(crate) enum GcCommand {
     List,
 }
 
-/// A time as people write it: `90s`, `1h 30m`.
+/// A time as people write it: `90s`, `1h 30m`, `30d`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| "a time such as `90s`, `5m` or `1h` is expected".to_owned())?;
+    let expected = || "a time such as `90s`, `5m`, `1h` or `30d` is expected".to_owned();
+    let span: jiff::Span = text.parse().map_err(|_| expected())?;
+    let span = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| expected())?;
     Duration::try_from(span).map_err(|_| "a time that is not negative is expected".to_owned())
 }
 
@@ -328,6 +388,9 @@ pub(crate) fn command() -> clap::Command {
     Cli::command()
         .mut_subcommand("serve", |serve| serve.args(config::args()))
         .mut_subcommand("restore", |restore| restore.args(config::args()))
+        .mut_subcommand("admin", |admin| {
+            admin.mut_subcommand("reset-password", |reset| reset.args(config::args()))
+        })
         .mut_subcommand("config", |config| {
             config.mut_subcommand("show", |show| show.args(config::args()))
         })
@@ -346,6 +409,7 @@ mod tests {
     fn times_are_read_as_people_write_them() {
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
         assert_eq!(duration("1h 30m"), Ok(Duration::from_mins(90)));
+        assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
         assert!(duration("-5s").is_err());
         assert!(duration("soon").is_err());
     }

@@ -1,49 +1,93 @@
 //! The HTTP client of the commands.
 
-use std::io;
+use std::{io, path::Path};
 
 use anyhow::{Context, Result, bail};
+use landfall_identity::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
-use crate::cli::Connection;
+use crate::{
+    cli::Connection,
+    login::{Logins, LoginsFile, SavedLogin, TOKEN, shown},
+};
+
+/// The server that is meant where none is named and none was logged in to.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:5000";
+/// Who is meant where nobody is named.
+pub(crate) const DEFAULT_USER: &str = "admin";
+
+/// What a request says about who sends it.
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// Nothing.
+    None,
+    /// A name and a password; an API key or a token may be the password.
+    Password(String, Secret),
+    /// A token or an API key.
+    Bearer(Secret),
+    /// What `landfall login` has kept.
+    Saved(Box<SavedLogin>),
+}
 
 /// A server and how to log in.
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
-    user: String,
-    password: Option<String>,
+    credential: Credential,
 }
 
 impl Client {
+    /// The server and the credential of the command line or the environment;
+    /// without them, those of the last login.
     pub(crate) fn new(connection: &Connection) -> Result<Self> {
-        let server = &connection.server;
-        let server = if server.contains("://") {
-            server.clone()
-        } else {
-            format!("http://{server}")
+        let logins = match LoginsFile::of_this_user() {
+            Some(file) if connection.server.is_none() || connection.password.is_none() => {
+                file.read()?
+            }
+            _ => Logins::default(),
         };
-        let base = Url::parse(&server).with_context(|| format!("`{server}` is no URL"))?;
+        let base = base_url(connection, &logins)?;
+        let credential = credential(connection, &logins, &base)?;
+        let certificates = match (&connection.ca_certificate, &credential) {
+            (None, Credential::Saved(login)) => login.ca_certificate.clone(),
+            (given, _) => given.clone(),
+        };
+        Self::at(base, credential, certificates.as_deref())
+    }
+
+    /// A client of that server.
+    pub(crate) fn at(
+        base: Url,
+        credential: Credential,
+        certificates: Option<&Path>,
+    ) -> Result<Self> {
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("landfall/", env!("CARGO_PKG_VERSION")))
             .no_proxy();
-        if let Some(path) = &connection.ca_certificate {
+        if let Some(path) = certificates {
             let unusable = || format!("`{}` holds no certificates", path.display());
             let pem = std::fs::read(path).with_context(unusable)?;
             for certificate in Certificate::from_pem_bundle(&pem).with_context(unusable)? {
                 http = http.add_root_certificate(certificate);
             }
         }
-        let http = http.build()?;
-        let (user, password) = (connection.user.clone(), connection.password.clone());
         Ok(Self {
-            http,
+            http: http.build()?,
             base,
-            user,
-            password,
+            credential,
         })
+    }
+
+    /// The credential as a name and a password, if there is one.
+    pub(crate) fn name_and_password(&self) -> Option<(&str, &str)> {
+        match &self.credential {
+            Credential::Password(name, password) => Some((name, password.reveal())),
+            Credential::Bearer(secret) => Some((TOKEN, secret.reveal())),
+            Credential::Saved(login) => Some((TOKEN, login.secret.reveal())),
+            Credential::None => None,
+        }
     }
 
     /// The server's URL.
@@ -95,11 +139,15 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.request(method, url);
-        if let Some(password) = &self.password {
-            request = request.basic_auth(&self.user, Some(password));
+        let request = self.http.request(method, url);
+        match &self.credential {
+            Credential::None => request,
+            Credential::Password(name, password) => {
+                request.basic_auth(name, Some(password.reveal()))
+            }
+            Credential::Bearer(secret) => request.bearer_auth(secret.reveal()),
+            Credential::Saved(login) => request.bearer_auth(login.secret.reveal()),
         }
-        request
     }
 
     /// Why no answer came, with the way out.
@@ -136,11 +184,16 @@ impl Client {
             Some(detail) => detail.to_owned(),
             None => format!("the server answered {status}"),
         };
-        match (status, &self.password) {
-            (StatusCode::UNAUTHORIZED, None) => {
-                bail!("{detail}; give the password in LANDFALL_PASSWORD")
-            }
-            (StatusCode::UNAUTHORIZED, Some(_)) => {
+        match (status, &self.credential) {
+            (StatusCode::UNAUTHORIZED, Credential::None) => bail!(
+                "{detail}; run `landfall login {}`, or give the password in LANDFALL_PASSWORD",
+                shown(&self.base)
+            ),
+            (StatusCode::UNAUTHORIZED, Credential::Saved(login)) => bail!(
+                "{detail}; the login that was kept is not good any more: {}",
+                login.again()
+            ),
+            (StatusCode::UNAUTHORIZED, _) => {
                 bail!("{detail}; check LANDFALL_USER and LANDFALL_PASSWORD")
             }
             _ => bail!("{detail}"),
@@ -199,4 +252,45 @@ impl Client {
             }
         }
     }
+}
+
+/// The server that is meant.
+fn base_url(connection: &Connection, logins: &Logins) -> Result<Url> {
+    let Some(server) = &connection.server else {
+        return match logins.current() {
+            Some(login) => Ok(login.url.clone()),
+            None => Ok(Url::parse(DEFAULT_SERVER)?),
+        };
+    };
+    let server = if server.contains("://") {
+        server.clone()
+    } else {
+        format!("http://{server}")
+    };
+    Url::parse(&server).with_context(|| format!("`{server}` is no URL"))
+}
+
+/// The password that was given, or what was kept for the server. A login of
+/// somebody else than was named is not used.
+fn credential(connection: &Connection, logins: &Logins, base: &Url) -> Result<Credential> {
+    if let Some(password) = &connection.password {
+        let user = connection.user.as_deref().unwrap_or(DEFAULT_USER);
+        let password = Secret::new(password);
+        return Ok(Credential::Password(user.to_owned(), password));
+    }
+    let kept = logins.of(base).filter(|login| {
+        let named = connection.user.as_ref();
+        named.is_none_or(|user| *user == login.user)
+    });
+    let Some(login) = kept else {
+        return Ok(Credential::None);
+    };
+    if let Some(ended) = login.ended() {
+        bail!(
+            "the login at {} has ended at {ended:.0}; {}",
+            shown(&login.url),
+            login.again()
+        );
+    }
+    Ok(Credential::Saved(Box::new(login.clone())))
 }

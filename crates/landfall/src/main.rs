@@ -7,15 +7,16 @@ mod client;
 mod commands;
 mod config;
 mod logging;
+mod login;
 mod output;
 mod serve;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches};
 
 fn main() -> ExitCode {
-    let matches = cli::command().get_matches();
+    let matches = cli::command().get_matches_from(words(std::env::args_os()));
     let cli = match cli::Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(error) => error.format(&mut cli::Cli::command()).exit(),
@@ -31,6 +32,19 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => fail(&error),
     }
+}
+
+/// The name that docker and podman call their helper by: a link to this program.
+const HELPER: &str = "docker-credential-landfall";
+
+/// What was typed. Under the name of the helper it is what that does.
+fn words(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<_> = given.collect();
+    let name = words.first().and_then(|name| Path::new(name).file_name());
+    if name.is_some_and(|name| name == HELPER) {
+        words.insert(1, "credential-helper".into());
+    }
+    words
 }
 
 /// One line that says what went wrong, with its causes.

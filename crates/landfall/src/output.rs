@@ -73,6 +73,20 @@ pub(crate) fn details(format: Format, value: &Value, rows: &[(&str, String)]) {
     }
 }
 
+/// Tells what was done: a sentence, or the answer as it came.
+pub(crate) fn done(format: Format, answer: &Value, sentence: &str) {
+    match format {
+        Format::Json => json(answer),
+        Format::Table => line(sentence),
+    }
+}
+
+/// Tells what was deleted.
+pub(crate) fn deleted(format: Format, what: &str) {
+    let answer = serde_json::json!({ "deleted": what });
+    done(format, &answer, &format!("deleted {what}"));
+}
+
 /// The text of a field, or nothing.
 pub(crate) fn text(value: &Value, field: &str) -> String {
     match &value[field] {

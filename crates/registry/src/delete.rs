@@ -7,7 +7,7 @@
 //! repository.
 
 use landfall_clock::Timestamp;
-use landfall_database::WriteTransaction;
+use landfall_database::{WriteTransaction, epoch};
 use landfall_ids::{DeletionId, ManifestId, RepositoryId};
 use landfall_oci::{Digest, Reference, RepositoryName, Tag};
 
@@ -89,6 +89,9 @@ impl Registry {
                 let hidden = hidden.ok_or_else(|| Error::RepositoryUnknown(name.to_string()))?;
                 let deleted = Event::RepositoryDeleted { purge };
                 event::tell(tx, &hidden, actor.as_deref(), now, deleted)?;
+                // A repository that is made under this name is another one, and
+                // what was allowed on this one says nothing about it.
+                epoch::bump(tx, epoch::ACCESS)?;
                 Ok(())
             })
             .await

@@ -12,33 +12,57 @@ use crate::{
     store::{blobs, candidates, repositories},
 };
 
+/// The repositories of an account that hold layers, for each digest a few.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerSources {
+    /// In the order of the digests.
+    of: Vec<(Digest, Vec<RepositoryName>)>,
+}
+
+impl LayerSources {
+    /// The repositories, each once.
+    pub fn repositories(&self) -> Vec<RepositoryName> {
+        let mut all: Vec<_> = self.of.iter().flat_map(|(_, of)| of).cloned().collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 impl Registry {
-    /// The state of each digest, in the order asked. `may_read` tells whether
-    /// the caller may read a repository that holds the blob. Positive answers
-    /// are promises.
+    /// The repositories of the account that the layers may be mounted from.
+    pub async fn layer_sources(
+        &self,
+        account: AccountId,
+        digests: &[Digest],
+    ) -> Result<LayerSources> {
+        let mut ordered = digests.to_vec();
+        ordered.sort_unstable();
+        ordered.dedup();
+        let sources = self.database.read(move |tx| {
+            let of = ordered
+                .into_iter()
+                .map(|digest| Ok((digest, blobs::link_sources(tx, account, &digest)?)));
+            let of = of.collect::<landfall_database::Result<Vec<_>>>()?;
+            Ok(LayerSources { of })
+        });
+        sources.await
+    }
+
+    /// The state of each digest, in the order asked. `sources` are those of the
+    /// digests ([`Registry::layer_sources`]); `may_read` tells which of them the
+    /// caller may read. Positive answers are promises.
     pub async fn layers_check(
         &self,
         name: &RepositoryName,
         account: AccountId,
         digests: &[Digest],
+        sources: LayerSources,
         may_read: impl Fn(&RepositoryName) -> bool,
     ) -> Result<Vec<(Digest, LayerState)>> {
-        let mut ordered = digests.to_vec();
-        ordered.sort_unstable();
-        ordered.dedup();
-        let asked = ordered.clone();
-        let sources = self
-            .database
-            .read(move |tx| {
-                let sources = asked
-                    .iter()
-                    .map(|digest| blobs::link_sources(tx, account, digest));
-                sources.collect::<landfall_database::Result<Vec<_>>>()
-            })
-            .await?;
-        let sources: Vec<_> = ordered
+        let sources: Vec<_> = sources
+            .of
             .into_iter()
-            .zip(sources)
             .map(|(digest, sources)| (digest, sources.into_iter().find(&may_read)))
             .collect();
         let (now, name, actor) = (self.now(), name.clone(), self.actor.clone());

@@ -39,6 +39,7 @@ pub use error::Error;
 pub use fsck::{FsckOptions, FsckProgress, FsckReport, Problem};
 pub use garbage::{GarbageOptions, GarbageProgress, GarbageReport};
 pub use images::{HistoryEntry, ImageNode};
+pub use layers_check::LayerSources;
 pub use manifests::PushTarget;
 pub use model::*;
 pub use opening::restored;

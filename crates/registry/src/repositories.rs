@@ -1,5 +1,7 @@
 //! Repositories, made and listed.
 
+use std::collections::HashMap;
+
 use landfall_ids::{AccountId, RepositoryId};
 use landfall_oci::RepositoryName;
 
@@ -58,6 +60,43 @@ impl Registry {
         }
     }
 
+    /// The identity of the repository of this name, if it can be seen: what each
+    /// request looks up.
+    pub async fn repository_look_up(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<RepositoryId>, landfall_database::Error> {
+        repositories::repository_look_up(&self.database, name).await
+    }
+
+    /// The same for many names, in their order, by one statement.
+    pub async fn repositories_look_up(
+        &self,
+        names: &[RepositoryName],
+    ) -> Result<Vec<Option<RepositoryId>>, landfall_database::Error> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let found = self
+            .database
+            .read(move |tx| repositories::repository_ids(tx, &asked))
+            .await?;
+        let found: HashMap<_, _> = found.into_iter().collect();
+        Ok(names
+            .iter()
+            .map(|name| found.get(name.as_str()).copied())
+            .collect())
+    }
+
+    /// The name of the repository of this identity, if it can be seen.
+    pub async fn repository_name(
+        &self,
+        id: RepositoryId,
+    ) -> Result<Option<RepositoryName>, landfall_database::Error> {
+        repositories::repository_name(&self.database, id).await
+    }
+
     /// A repository and what it holds.
     pub async fn repository_show(&self, name: &RepositoryName) -> Result<RepositorySummary> {
         let name = name.clone();
@@ -89,18 +128,22 @@ impl Registry {
             .await
     }
 
-    /// Up to `limit` repositories after `last`, in the order of their names.
-    pub async fn repository_list(
+    /// Those of these repositories that can be seen, and what they hold, in the
+    /// order given.
+    pub async fn repository_summaries(
         &self,
-        last: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<RepositorySummary>> {
-        let last = last.unwrap_or_default().to_owned();
-        let found = self
-            .database
-            .read_long(move |tx| repositories::repository_summaries(tx, &last, limit + 1))
-            .await?;
-        Ok(Page::cut(found, limit))
+        names: Vec<RepositoryName>,
+    ) -> Result<Vec<RepositorySummary>> {
+        let found = self.database.read_long(move |tx| {
+            let mut summaries = Vec::with_capacity(names.len());
+            for name in &names {
+                if let Some(found) = repositories::repository_find(tx, name)? {
+                    summaries.push(repositories::repository_summary(tx, found)?);
+                }
+            }
+            Ok::<_, Error>(summaries)
+        });
+        found.await
     }
 
     /// Up to `limit` names of repositories after `last`, in order.

@@ -10,7 +10,8 @@
 //!   once in the life of the store.
 //! - `repository_blob`, the **link**: this repository may see that blob.
 //!   `keep_until` is the promise given with the last positive answer;
-//!   `deleted` hides it at once.
+//!   `deleted` hides it at once. `account` is that of the repository, for finding
+//!   the links of one account without a look at those of others.
 //! - `manifest_blob`, the **reference**: a foreign key to the link, so a blob
 //!   that a manifest needs can't go, whatever a collector believes.
 //! - `manifest_child`: an index names an image of its repository by digest, and
@@ -59,6 +60,10 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
         Migration {
             name: "databases that were restored from a backup",
             sql: INCARNATION,
+        },
+        Migration {
+            name: "whose links they are",
+            sql: ACCOUNTS_OF_LINKS,
         },
     ],
 };
@@ -219,4 +224,11 @@ create index run_kind on run(kind, id);
 const INCARNATION: &str = "
 alter table store add column incarnation BYTEA;
 alter table store add column incarnation_is_new BIGINT not null default 0;
+";
+
+const ACCOUNTS_OF_LINKS: &str = "
+alter table repository_blob add column account BYTEA;
+update repository_blob
+  set account = (select r.account from repository r where r.id = repository_blob.repository);
+create index repository_blob_account on repository_blob(account, digest);
 ";

@@ -11,6 +11,7 @@
 //! else did meanwhile is never undone by the way.
 
 use landfall_clock::Timestamp;
+use landfall_database::epoch;
 use landfall_oci::{Digest, RepositoryName, Tag};
 
 use crate::{
@@ -97,6 +98,8 @@ impl Registry {
                     now,
                 };
                 act.tell(Event::RepositoryRestored)?;
+                // The name means this repository again, with its policies.
+                epoch::bump(tx, epoch::ACCESS)?;
                 Ok(hidden.repository)
             })
             .await

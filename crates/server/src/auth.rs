@@ -1,61 +1,88 @@
-//! From the `Authorization` header to a caller, and from a refusal to a
-//! challenge.
+//! From a request to its caller, and from a question to its answer.
+//!
+//! [`caller`] tells who calls, [`authorize`] whether they may; what they hear
+//! if not is told in [`refusal`].
 
-use axum::http::{HeaderMap, HeaderValue, Uri, header, request::Parts, uri::Authority};
+pub(crate) mod refusal;
+mod rows;
+mod source;
+
+use axum::http::{HeaderValue, Uri, header, request::Parts, uri::Authority};
 use base64::Engine;
-use landfall_identity::{Action, Caller, Error, Identity, Refusal, Resource, Secret};
+use landfall_identity::{Action, Ask, AuditEvent, Caller, Refusal, Resource, Secret};
 
-use crate::{Server, listen::Peer};
+pub use self::source::{InvalidProxies, TrustedProxies};
+pub(crate) use self::{refusal::Rejection, rows::Rows};
+use crate::{Server, listen::Peer, observe::RequestId};
 
-/// Why a request is not let through.
-#[derive(Debug)]
-pub(crate) enum Rejection {
-    /// What the caller sent proves nothing.
-    Credentials,
-    /// The caller may not.
-    Refused(Refusal),
-    /// It can't be decided now.
-    Failed(Error),
-}
-
-impl From<Error> for Rejection {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Unauthenticated { reason } => {
-                tracing::info!(reason, "credentials were refused");
-                Self::Credentials
-            }
-            error => Self::Failed(error),
-        }
+/// The caller of a request.
+pub(crate) async fn caller(server: &Server, parts: &Parts) -> Result<Caller, Rejection> {
+    let mut caller = proven(server, parts).await?;
+    if caller.principal.is_some() || !parts.method.is_safe() {
+        let id = parts.extensions.get::<RequestId>();
+        caller.request_id = id.map(ToString::to_string);
     }
+    Ok(caller)
 }
 
-/// The caller of a request with these headers.
-pub(crate) async fn caller(identity: &Identity, headers: &HeaderMap) -> Result<Caller, Rejection> {
-    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+/// The caller that the header `Authorization` proves.
+async fn proven(server: &Server, parts: &Parts) -> Result<Caller, Rejection> {
+    let source = source::source(&server.settings.trusted_proxies, parts);
+    let mut sent = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (sent.next(), sent.next()) else {
-        if headers.contains_key(header::AUTHORIZATION) {
-            // Two credentials in one request: a proxy may have looked at one,
-            // and we at the other.
-            return Err(Rejection::Credentials);
+        if parts.headers.contains_key(header::AUTHORIZATION) {
+            // A proxy may have looked at one, and we at the other.
+            return Err(Rejection::credentials("two credentials in one request"));
         }
-        return Ok(Caller::ANONYMOUS);
+        return Ok(Caller::anonymous(source));
     };
-    let text = value.to_str().map_err(|_| Rejection::Credentials)?;
-    let (scheme, rest) = text.split_once(' ').ok_or(Rejection::Credentials)?;
+    let text = value
+        .to_str()
+        .map_err(|_| Rejection::credentials("credentials that are no text"))?;
+    let unknown = || Rejection::credentials("a scheme of credentials that is not known");
+    let (scheme, rest) = text.split_once(' ').ok_or_else(unknown)?;
     let rest = rest.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Ok(identity.caller_by_token(rest).await?);
+        return Ok(server.identity.caller_by_token(rest, source).await?);
     }
     if !scheme.eq_ignore_ascii_case("basic") {
-        return Err(Rejection::Credentials);
+        return Err(unknown());
     }
-    let (name, password) = basic(rest).ok_or(Rejection::Credentials)?;
+    let (name, password) =
+        basic(rest).ok_or_else(|| Rejection::credentials("no name and password in Basic"))?;
     if name.is_empty() && password.reveal().is_empty() {
         // How some clients say that they have nothing to say.
-        return Ok(Caller::ANONYMOUS);
+        return Ok(Caller::anonymous(source));
     }
-    Ok(identity.caller_by_password(&name, &password).await?)
+    let proven = server.identity.caller_by_password(&name, &password, source);
+    Ok(proven.await?)
+}
+
+/// Credentials in the body of a request.
+pub(crate) enum Sent {
+    /// A name and its password, or what stands for one.
+    Password(String, Secret),
+    /// A token or an API key.
+    Token(Secret),
+}
+
+/// The caller that credentials in a form prove.
+pub(crate) async fn caller_by_form(
+    server: &Server,
+    parts: &Parts,
+    sent: &Sent,
+) -> Result<Caller, Rejection> {
+    let source = source::source(&server.settings.trusted_proxies, parts);
+    let identity = &server.identity;
+    let mut caller = match sent {
+        Sent::Password(name, password) => {
+            identity.caller_by_password(name, password, source).await?
+        }
+        Sent::Token(token) => identity.caller_by_token(token.reveal(), source).await?,
+    };
+    let id = parts.extensions.get::<RequestId>();
+    caller.request_id = id.map(ToString::to_string);
+    Ok(caller)
 }
 
 /// Name and password of the Basic scheme (RFC 7617).
@@ -68,17 +95,48 @@ fn basic(encoded: &str) -> Option<(String, Secret)> {
     Some((name.to_owned(), Secret::new(password)))
 }
 
-/// Asks whether the caller may.
-pub(crate) fn authorize(
+/// Asks whether the caller may. With `rows`, the answer is written down.
+pub(crate) async fn authorize(
     server: &Server,
-    caller: &Caller,
-    action: Action,
-    resource: Resource<'_>,
+    ask: &Ask<'_>,
+    rows: Option<&Rows>,
 ) -> Result<(), Rejection> {
-    server
-        .identity
-        .authorize(caller, action, resource)
-        .map_err(Rejection::Refused)
+    let decision = server.identity.authorize(ask).await?;
+    // Who has not said who they are is asked to do so; that decides nothing.
+    let decided = decision.outcome != Err(Refusal::Unauthenticated);
+    if let Some(rows) = rows.filter(|_| decided && is_write(ask.action)) {
+        let kind = ask.resource.kind().as_str();
+        let name = match ask.resource {
+            Resource::Registry => kind,
+            resource => resource.name(),
+        };
+        let action = ask.action.cedar_id();
+        let mut event = AuditEvent::new(ask.caller, action, kind, name);
+        if let Resource::Account(account) = ask.resource {
+            event = event.account(account);
+        }
+        if let Some(tag) = ask.tag {
+            event = event.detail(format!("tag `{tag}`"));
+        }
+        event = event.policies(decision.policies.iter());
+        if let Err(refusal) = decision.outcome {
+            event = event.refused(refusal.to_string());
+        }
+        rows.begin(&server.identity, event);
+    }
+    decision.outcome.map_err(Rejection::Refused)
+}
+
+/// Whether an action changes anything.
+fn is_write(action: Action) -> bool {
+    !matches!(
+        action,
+        Action::Pull
+            | Action::ReadAccount
+            | Action::ReadPolicies
+            | Action::ReadAudit
+            | Action::ListCatalog
+    )
 }
 
 /// The URL of this server as the client of the request knows it.
@@ -131,7 +189,8 @@ pub(crate) fn scope_for(action: Action, resource: Resource<'_>) -> String {
         // Clients that push look first; one token serves for both.
         (Resource::Repository(name), Action::Push) => format!("repository:{name}:pull,push"),
         (Resource::Repository(name), action) => format!("repository:{name}:{}", action.as_str()),
-        (Resource::Registry, Action::Pull) => "registry:catalog:*".to_owned(),
+        (Resource::Account(name), action) => format!("account:{name}:{}", action.as_str()),
+        (Resource::Registry, Action::ListCatalog) => "registry:catalog:*".to_owned(),
         (Resource::Registry, _) => "registry:operation:*".to_owned(),
     }
 }

@@ -6,12 +6,14 @@ mod auth;
 mod backup;
 mod health;
 pub mod listen;
+mod lists;
 pub mod observe;
 mod registry_api;
 mod runs;
 mod state;
 pub mod tls;
 
+pub use auth::{InvalidProxies, TrustedProxies};
 pub use state::{Server, Settings};
 
 use std::sync::Arc;
@@ -34,7 +36,11 @@ pub fn router(server: Arc<Server>) -> Router {
             get(registry_api::handle).fallback(registry_api::handle),
         )
         .route("/", get(health::welcome))
-        .route("/token", get(registry_api::token::handle))
+        .route(
+            "/token",
+            get(registry_api::token::handle).fallback(registry_api::token::handle),
+        )
+        .route("/.well-known/jwks.json", get(registry_api::token::jwks))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -9,7 +9,7 @@ use landfall_notify::Notify;
 use landfall_registry::Registry;
 use tokio::time::MissedTickBehavior;
 
-use crate::{health::Readiness, observe::Metrics, runs::Runs};
+use crate::{auth::TrustedProxies, health::Readiness, observe::Metrics, runs::Runs};
 
 /// How often what was counted of pulls goes to the database: what a crash loses
 /// at the most.
@@ -26,6 +26,8 @@ pub struct Settings {
     /// Whether clients are sent to the blob store for the bytes that they pull,
     /// where that can be reached by a URL.
     pub redirect_pulls: bool,
+    /// The proxies whose word counts about whom they were called by.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// The services behind the routes.

@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::{
-    Options, Plan, Report,
+    Options, Report,
     channel::{Channel, Waiting},
     moves::History,
     plan::Request,
@@ -40,8 +40,11 @@ pub(super) struct Driver {
 }
 
 impl Driver {
+    /// Connects. `requests` are those of each server, `order` says by index
+    /// which are sent; a closed loop ends with it.
     pub(super) fn connect(
-        plan: &Plan,
+        requests: Vec<Vec<Request>>,
+        order: Box<dyn Iterator<Item = usize>>,
         options: &Options,
         history: Option<Arc<History>>,
     ) -> Result<Self> {
@@ -57,16 +60,11 @@ impl Driver {
                 Ok(channel)
             })
             .collect::<Result<Vec<Channel>>>()?;
-        let requests = options
-            .servers
-            .iter()
-            .map(|server| plan.requests(*server, history.is_some()))
-            .collect();
         Ok(Self {
             channels,
             epoll,
             requests,
-            order: Box::new(plan.order()),
+            order,
             history,
             may_fail: options.may_fail,
             latencies: Latencies::default(),
@@ -81,7 +79,9 @@ impl Driver {
         options: &Options,
         cpu_seconds: impl Fn() -> Result<f64>,
     ) -> Result<Report> {
-        self.drive(options, options.warm_up)?;
+        if !options.warm_up.is_zero() {
+            self.drive(options, options.warm_up)?;
+        }
         self.latencies = Latencies::default();
         self.report = Report::default();
         let cpu_before = cpu_seconds()?;
@@ -111,11 +111,11 @@ impl Driver {
     }
 
     fn closed(&mut self, started: Instant, end: Instant) -> Result<()> {
+        let mut running = 0;
         for index in 0..self.channels.len() {
-            self.send(index, started)?;
+            running += usize::from(self.send(index, started)?);
         }
-        let mut running = self.channels.len();
-        let mut ready = Vec::with_capacity(running);
+        let mut ready = Vec::with_capacity(self.channels.len());
         while running > 0 {
             self.wait(&mut ready)?;
             for index in ready.drain(..) {
@@ -123,11 +123,8 @@ impl Driver {
                 if !self.receive(index, now)? {
                     continue;
                 }
-                if now < end {
-                    self.send(index, now)?;
-                } else {
-                    running -= 1;
-                }
+                let goes_on = now < end && self.send(index, now)?;
+                running -= usize::from(!goes_on);
             }
         }
         Ok(())
@@ -149,9 +146,10 @@ impl Driver {
                 next += interval;
             }
             while let (Some(due), Some(index)) = (overdue.front(), idle.front()) {
-                self.send(*index, *due)?;
+                if self.send(*index, *due)? {
+                    idle.pop_front();
+                }
                 overdue.pop_front();
-                idle.pop_front();
             }
             let until = if next < end { next } else { now + SILENCE };
             if !self.sleep(until)? {
@@ -167,8 +165,11 @@ impl Driver {
         Ok(())
     }
 
-    fn send(&mut self, index: usize, due: Instant) -> Result<()> {
-        let request = self.order.next().unwrap_or_default();
+    /// Sends the next request; `false` if there is none.
+    fn send(&mut self, index: usize, due: Instant) -> Result<bool> {
+        let Some(request) = self.order.next() else {
+            return Ok(false);
+        };
         let waiting = Waiting {
             request,
             due,
@@ -180,7 +181,8 @@ impl Driver {
                 .map_or(0, |history| history.acknowledged()),
         };
         let text = &self.requests[index % self.requests.len()][request].text;
-        self.channels[index].send(text, waiting)
+        self.channels[index].send(text, waiting)?;
+        Ok(true)
     }
 
     /// Reads from a connection; `true` when its answer is whole.

@@ -39,7 +39,7 @@ use crate::{
     wire::Connection,
 };
 
-pub use plan::Plan;
+pub use plan::{Plan, Request};
 
 /// How the load is made.
 #[derive(Debug, Clone)]
@@ -128,11 +128,11 @@ pub fn run(plan: &Plan, options: &Options) -> Result<Report> {
         let stop = Arc::clone(&stop);
         thread::spawn(move || moves.run(every, &stop))
     });
-    let mut driver = drive::Driver::connect(plan, options, history.clone())?;
-    let outcome = driver.run(options, || {
-        let used = options.processes.iter().map(|id| account::used(*id));
-        used.map(|used| Ok(used?.cpu_seconds)).sum::<Result<f64>>()
-    });
+    let requests = options.servers.iter();
+    let requests = requests.map(|server| plan.requests(*server, history.is_some()));
+    let order = Box::new(plan.order());
+    let outcome = drive::Driver::connect(requests.collect(), order, options, history.clone())
+        .and_then(|mut driver| driver.run(options, || cpu_seconds(&options.processes)));
     stop.store(true, Ordering::Relaxed);
     if let Some(mover) = mover {
         mover
@@ -142,4 +142,21 @@ pub fn run(plan: &Plan, options: &Options) -> Result<Report> {
     let mut report = outcome?;
     report.moves = history.map_or(0, |history| history.acknowledged());
     Ok(report)
+}
+
+/// Asks one server what was drawn up elsewhere, in that order (by index). A
+/// closed loop ends when the order does.
+pub fn ask(
+    requests: Vec<Request>,
+    order: Box<dyn Iterator<Item = usize>>,
+    options: &Options,
+) -> Result<Report> {
+    let mut driver = drive::Driver::connect(vec![requests], order, options, None)?;
+    driver.run(options, || cpu_seconds(&options.processes))
+}
+
+/// What processes have used up to now.
+fn cpu_seconds(processes: &[u32]) -> Result<f64> {
+    let used = processes.iter().map(|id| account::used(*id));
+    used.map(|used| Ok(used?.cpu_seconds)).sum()
 }

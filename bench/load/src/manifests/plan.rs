@@ -22,11 +22,37 @@ pub struct Plan {
 
 /// One of the requests that may come up.
 #[derive(Debug)]
-pub(super) struct Request {
+pub struct Request {
     /// Its bytes.
     pub(super) text: Vec<u8>,
-    /// The digest of the answer; none for the tag that moves.
+    /// The digest of the answer; none for the tag that moves, and where there
+    /// is none.
     pub(super) digest: Option<String>,
+}
+
+impl Request {
+    /// A `GET` of a path, for whoever the header says.
+    pub fn get(host: SocketAddr, path: &str, authorization: Option<&str>) -> Self {
+        let authorization = authorization
+            .map(|value| format!("Authorization: {value}\r\n"))
+            .unwrap_or_default();
+        let text = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Accept: {MANIFEST}\r\n\r\n"
+        );
+        Self {
+            text: text.into_bytes(),
+            digest: None,
+        }
+    }
+
+    /// The digest that the answer must have.
+    #[must_use]
+    pub fn with_digest(self, digest: String) -> Self {
+        Self {
+            digest: Some(digest),
+            ..self
+        }
+    }
 }
 
 impl Plan {
@@ -57,25 +83,20 @@ impl Plan {
     /// All requests: the tags, then the digests.
     pub(super) fn requests(&self, host: SocketAddr, first_moves: bool) -> Vec<Request> {
         let image = Image::new(SEED);
-        let text = |reference: &str| {
-            let repository = &self.repository;
-            format!(
-                "GET /v2/{repository}/manifests/{reference} HTTP/1.1\r\n\
-                 Host: {host}\r\nAccept: {MANIFEST}\r\n\r\n"
-            )
-            .into_bytes()
+        let get = |reference: &str| {
+            let path = format!("/v2/{}/manifests/{reference}", self.repository);
+            Request::get(host, &path, None)
         };
         let digests: Vec<String> = (0..self.images)
             .map(|index| image.manifest(&self.tag(index)).digest)
             .collect();
         let tags = digests.iter().enumerate().map(|(index, digest)| Request {
-            text: text(&self.tag(index)),
             digest: (index > 0 || !first_moves).then(|| digest.clone()),
+            ..get(&self.tag(index))
         });
-        let by_digest = digests.iter().map(|digest| Request {
-            text: text(digest),
-            digest: Some(digest.clone()),
-        });
+        let by_digest = digests
+            .iter()
+            .map(|digest| get(digest).with_digest(digest.clone()));
         tags.chain(by_digest).collect()
     }
 

@@ -102,6 +102,7 @@ impl Postgres {
     where
         F: FnOnce(&Row<'_>) -> Result<T>,
     {
+        crate::statements::count();
         let receiver = self.lookups.ask(sql, params);
         async move {
             let found = receiver.await.unwrap_or(Err(Error::Stopped))?;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod copies;
+mod epochs;
 mod isolation;
 mod leases;
 mod lookups;

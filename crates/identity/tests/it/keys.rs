@@ -3,19 +3,18 @@
 use std::{
     fs,
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 
 use landfall_clock::{ManualClock, Timestamp};
 use landfall_database::{Database, PostgresOptions};
 use landfall_identity::{
-    Error, FirstStart, Identity, MIGRATIONS, Secret, Settings, master_key_claim, master_key_forget,
+    Error, FirstStart, Identity, MIGRATIONS, Secret, master_key_claim, master_key_forget,
     master_key_known,
 };
 use landfall_ids::StoreId;
 use tempfile::TempDir;
 
-use super::master;
+use crate::world::{SETTINGS, Shop, master};
 
 /// The store of every server here: its tokens name it.
 static STORE: LazyLock<StoreId> = LazyLock::new(|| StoreId::new_at(1));
@@ -29,7 +28,10 @@ struct Server {
 
 impl Server {
     async fn new(database: Database) -> Self {
-        database.migrate(&[MIGRATIONS]).await.expect("migrated");
+        database
+            .migrate(&[landfall_database::epoch::MIGRATIONS, MIGRATIONS])
+            .await
+            .expect("migrated");
         let start = Timestamp::from_unix_micros(1_800_000_000_000_000);
         Self {
             folder: tempfile::tempdir().expect("scratch directory"),
@@ -39,17 +41,14 @@ impl Server {
     }
 
     async fn open(&self, key: u8) -> Result<Identity, Error> {
-        let settings = Settings {
-            anonymous_pull: false,
-            token_lifetime: Duration::from_mins(5),
-        };
         Identity::open(
             self.database.clone(),
             self.clock.clone(),
-            &master(key),
+            Arc::new(master(key)),
             self.folder.path(),
             *STORE,
-            settings,
+            SETTINGS,
+            Arc::new(Shop),
         )
         .await
     }
@@ -76,11 +75,14 @@ async fn two() -> [Server; 2] {
 /// A token of one is one of the other.
 async fn assert_shared(one: &Identity, other: &Identity) {
     let password = Secret::new("right");
-    let caller = one.caller_by_password("admin", &password).await;
+    let caller = one.caller_by_password("admin", &password, None).await;
     let caller = caller.expect("the password is right");
     let scope = "repository:acme/web:pull".parse().expect("scope");
-    let issued = one.token_issue(&caller, vec![scope]).expect("a token");
-    let known = other.caller_by_token(issued.token.reveal()).await;
+    let issued = one
+        .token_issue(&caller, vec![scope])
+        .await
+        .expect("a token");
+    let known = other.caller_by_token(issued.token.reveal(), None).await;
     assert_eq!(known.expect("a good token").name(), "admin");
 }
 
@@ -105,7 +107,7 @@ async fn servers_that_start_at_once_share_one_key_and_make_one_administrator() {
         assert_eq!(told, 1, "{made:?}");
         for start in &made {
             if let FirstStart::MadeWithPassword(password) = start {
-                let known = other.caller_by_password("admin", password).await;
+                let known = other.caller_by_password("admin", password, None).await;
                 known.expect("the password that was told");
             }
         }
@@ -182,11 +184,12 @@ async fn the_key_of_an_earlier_version_is_taken_over_and_its_file_goes() {
             .expect("start");
         assert_shared(&again, &again).await;
     }
-    // Their principals differ, but the signature of one is good for both.
-    let scope = "repository:acme/web:pull".parse().expect("scope");
-    let issued = identities[0]
-        .token_issue(&landfall_identity::Caller::ANONYMOUS, vec![scope])
-        .expect("a token");
-    let known = identities[1].caller_by_token(issued.token.reveal()).await;
-    known.expect("signed by the key of the file");
+    // Each has given it an identity of its own.
+    let mut public = Vec::new();
+    for identity in &identities {
+        let keys = identity.jwks().await.expect("the keys");
+        public.push(keys["keys"][0]["x"].clone());
+    }
+    assert!(public[0].is_string(), "{public:?}");
+    assert_eq!(public[0], public[1], "both sign with the key of the file");
 }

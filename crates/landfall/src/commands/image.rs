@@ -21,7 +21,7 @@ pub(super) async fn run(
     let client = &Client::new(connection)?;
     match command {
         ImageCommand::Copy(arguments) => {
-            return super::copy::run(connection, client.base(), *arguments, format).await;
+            return super::copy::run(connection, client, *arguments, format).await;
         }
         ImageCommand::List { name } => {
             let items = client

@@ -1,12 +1,21 @@
-//! The commands. All but `serve`, `restore`, `config`, `openapi`, `completions`
+//! The commands. All but `serve`, `restore`, `admin`, `config`, `openapi`, `completions`
 //! and `image copy` talk to a server over its HTTP API.
 
+mod account;
+mod admin;
+mod audit;
 mod backup;
 pub(crate) mod copy;
+mod credential;
+mod credential_helper;
 mod event;
 mod fsck;
 mod gc;
+mod group;
 mod image;
+mod login;
+mod policy;
+mod principal;
 mod repo;
 mod restore;
 mod tag;
@@ -18,7 +27,7 @@ use anyhow::Result;
 use clap::ArgMatches;
 
 use crate::{
-    cli::{self, Cli, Command, ConfigCommand, Format},
+    cli::{self, AdminCommand, Cli, Command, ConfigCommand, Format},
     client::Client,
     config, output, serve,
 };
@@ -48,6 +57,18 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
         Command::Repo(command) => repo::run(&client()?, command, format).await?,
         Command::Image(command) => return image::run(&connection, command, format).await,
         Command::Tag(command) => tag::run(&client()?, command, format).await?,
+        Command::Account(command) => account::run(&client()?, command, format).await?,
+        Command::Principal(command) => principal::run(&client()?, command, format).await?,
+        Command::Group(command) => group::run(&client()?, command, format).await?,
+        Command::ApiKey(command) => credential::api_keys(&client()?, command, format).await?,
+        Command::Token(command) => credential::tokens(&client()?, command, format).await?,
+        Command::SigningKey(command) => {
+            credential::signing_keys(&client()?, command, format).await?;
+        }
+        Command::Policy(command) => {
+            return policy::run(&client()?, command, format).await;
+        }
+        Command::Audit(command) => audit::run(&client()?, command, format).await?,
         Command::Event(command) => event::run(&client()?, command, format).await?,
         Command::Webhook(command) => {
             return webhook::run(&client()?, command, format).await;
@@ -57,6 +78,18 @@ pub(crate) async fn run(cli: Cli, matches: &ArgMatches) -> Result<ExitCode> {
             return fsck::run(&client()?, repair, quick, format).await;
         }
         Command::Backup { file } => backup::run(&client()?, &file, format).await?,
+        Command::Login(arguments) => login::run(&connection, arguments, format).await?,
+        Command::Logout(arguments) => login::forget(&connection, arguments, format).await?,
+        Command::CredentialHelper { action } => {
+            return Ok(credential_helper::run(&connection, action).await);
+        }
+        Command::Admin(AdminCommand::ResetPassword {
+            user,
+            password_stdin,
+        }) => {
+            let config = load(matches)?.config;
+            admin::reset_password(&config, &user, password_stdin, format).await?;
+        }
         Command::Openapi => {
             output::json(&serde_json::to_value(landfall_server::api::document())?);
         }

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use landfall_notify::egress::AllowList;
+use landfall_server::TrustedProxies;
 use tracing::Level as TracingLevel;
 use url::Url;
 
@@ -95,6 +96,13 @@ kind! {
     Allowed: AllowList, "LIST", "ranges of addresses and hosts, such as `10.0.0.0/8, hooks.internal`",
     |text| text.parse().ok(),
     unset: AllowList::default()
+}
+
+kind! {
+    /// The proxies whose word counts.
+    Proxies: TrustedProxies, "LIST", "ranges of addresses, such as `10.0.0.0/8, 192.0.2.7`",
+    |text| text.parse().ok(),
+    unset: TrustedProxies::default()
 }
 
 kind! {

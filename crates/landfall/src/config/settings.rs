@@ -7,7 +7,8 @@ use super::{
     error::Problem,
     kind::{
         Address, Allowed, BlobsLocation, Count, DatabaseLocation, Every, Folder, Kind, Level,
-        LogFormat, OptionalFile, OptionalUrl, Size, SizeOrNone, Span, SpanOrNever, Switch, Timeout,
+        LogFormat, OptionalFile, OptionalUrl, Proxies, Size, SizeOrNone, Span, SpanOrNever, Switch,
+        Timeout,
     },
 };
 
@@ -174,6 +175,10 @@ settings! {
         /// The URL under which clients reach the server, if it isn't the one
         /// they ask for: it stands in answers that point back to us.
         external_url: OptionalUrl = Unset;
+        /// Ranges of addresses of proxies before the server, separated by commas:
+        /// `10.0.0.0/8`. What they write into `X-Forwarded-For` is believed: it tells
+        /// the audit log and policies where a request comes from.
+        trusted_proxies: Proxies = Unset;
         /// A PEM file with the certificate chain, leaf first. With it and its
         /// key, the server speaks TLS. SIGHUP reads both again.
         tls_certificate: OptionalFile = Unset;
@@ -298,6 +303,13 @@ settings! {
         /// is `keys/master` in the data folder, made at the first start. All
         /// servers on one database need the same key.
         master_file: OptionalFile = Unset;
+    }
+
+    /// Who did what, and for how long that can be read.
+    audit: Audit {
+        /// How long lines of the audit log are kept; `never` means that none is
+        /// taken away.
+        retention: SpanOrNever = Is("400d");
     }
 
     /// What clients log in with.

@@ -96,6 +96,7 @@ fn nothing_needs_to_be_configured() {
     assert_eq!(config.gc.interval, Some(Duration::from_hours(1)));
     assert_eq!(config.gc.trash_delay, Duration::from_hours(1));
     assert_eq!(config.gc.untagged_after, None);
+    assert_eq!(config.audit.retention, Some(Duration::from_hours(400 * 24)));
     assert_eq!(config.token.lifetime, Duration::from_mins(5));
 }
 
@@ -131,7 +132,10 @@ fn every_setting_can_be_set_in_each_of_the_three_ways() {
             "DURATION" => "77s",
             "SIZE" => "77MiB",
             "BOOL" => "true",
-            "LIST" => "10.0.0.0/8, hooks.internal",
+            "LIST" => match setting.name {
+                "server.trusted_proxies" => "10.0.0.0/8, 192.0.2.7",
+                _ => "10.0.0.0/8, hooks.internal",
+            },
             "FORMAT" => "json",
             "LEVEL" => "debug",
             "URL" => match setting.name {

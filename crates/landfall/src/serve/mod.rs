@@ -4,6 +4,7 @@ mod events;
 mod folder;
 mod keys;
 mod local_store;
+mod repositories;
 mod services;
 
 use std::{env::VarError, sync::Arc};
@@ -97,7 +98,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     let first = identity.first_start(given_password()?).await?;
     let server = Arc::new(Server::new(
         Arc::clone(&registry),
-        identity,
+        Arc::clone(&identity),
         Arc::clone(&notify),
         database,
         clock,
@@ -106,12 +107,17 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
             external_url,
             scratch,
             redirect_pulls: config.blobs.redirect,
+            trusted_proxies: config.server.trusted_proxies.clone(),
         },
     ));
     if let Some(interval) = config.gc.interval {
         let collecting = Arc::clone(&server);
         tokio::spawn(async move { collecting.collect_garbage_regularly(interval).await });
     }
+    let refreshing = Arc::clone(&identity);
+    tokio::spawn(async move { refreshing.keep_fresh().await });
+    let auditing = Arc::clone(&identity);
+    tokio::spawn(async move { auditing.keep_audit().await });
     let flushing = Arc::clone(&server);
     tokio::spawn(async move { flushing.flush_usage_regularly().await });
     let notifying = Arc::clone(&notify);
@@ -126,6 +132,7 @@ pub(crate) async fn run(loaded: Loaded) -> Result<()> {
     let drained = listener.serve(service, stop).await;
     events::finish(notifying).await;
     server.flush_usage().await;
+    identity.audit_finish().await;
     if let Some(local) = local {
         local.give_back().await;
     }

@@ -11,7 +11,10 @@ use landfall_registry::Registry;
 use landfall_seal::MasterKey;
 use landfall_server::listen::Limits;
 
-use super::local_store::{self, LocalStore};
+use super::{
+    local_store::{self, LocalStore},
+    repositories::OfRegistry,
+};
 use crate::config::{BlobsUrl, Config, DatabaseUrl};
 
 /// How long a start waits for the answer of an S3 server.
@@ -20,6 +23,7 @@ const AT_START: Duration = Duration::from_secs(5);
 /// The schemas of the domains, floor by floor.
 const SCHEMAS: &[MigrationSet] = &[
     landfall_database::lease::MIGRATIONS,
+    landfall_database::epoch::MIGRATIONS,
     landfall_database::outbox::MIGRATIONS,
     landfall_identity::MIGRATIONS,
     landfall_registry::MIGRATIONS,
@@ -89,21 +93,23 @@ pub(super) async fn open_identity(
     config: &Config,
     database: &Database,
     clock: &Arc<dyn Clock>,
-    master: &MasterKey,
-    registry: &Registry,
+    master: &Arc<MasterKey>,
+    registry: &Arc<Registry>,
 ) -> Result<Arc<Identity>> {
     let settings = landfall_identity::Settings {
         anonymous_pull: config.registry.anonymous_pull,
         token_lifetime: config.token.lifetime,
+        audit_retention: config.audit.retention,
     };
     let earlier_keys = config.data.join(super::keys::FOLDER);
     let identity = Identity::open(
         database.clone(),
         Arc::clone(clock),
-        master,
+        Arc::clone(master),
         &earlier_keys,
         registry.store_id(),
         settings,
+        Arc::new(OfRegistry(Arc::clone(registry))),
     );
     Ok(Arc::new(identity.await?))
 }

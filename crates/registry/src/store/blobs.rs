@@ -25,15 +25,16 @@ const LINK: &str = "select r.id, b.digest, b.size, b.location, l.keep_until,
            exists (select 1 from manifest_blob mb join manifest m on m.id = mb.manifest
                    where mb.repository = l.repository and mb.digest = l.digest
                      and m.deleted is null)
-    from repository r
-    join repository_blob l on l.repository = r.id
-    join blob b on b.digest = l.digest
-    where r.name = ?1 and r.deleted is null
-      and l.digest = ?2 and l.deleted is null and b.state = 'live'";
+    from repository r cross join repository_blob l cross join blob b
+    where r.name = ?1 and r.deleted is null and l.repository = r.id
+      and l.digest = ?2 and l.deleted is null
+      and b.digest = l.digest and b.state = 'live'";
 
 /// The blob as this repository sees it, or `None`: not stored, damaged, not
 /// linked, hidden, or no such repository. One statement for all of these, so
-/// that they can't be told apart by its cost.
+/// that they can't be told apart by its cost. It asks for the link first, and
+/// only then for the blob (SQLite keeps the order of a cross join): a blob that
+/// others hold costs what one costs that nobody holds.
 pub(crate) fn link_find(
     tx: &ReadTransaction<'_>,
     name: &RepositoryName,
@@ -131,8 +132,10 @@ pub(crate) fn link_upsert(
     keep_until: Timestamp,
 ) -> Result<()> {
     tx.execute(
-        "insert into repository_blob(repository, digest, keep_until) values (?1, ?2, ?3)
-         on conflict (repository, digest) do update set deleted = null, keep_until =
+        "insert into repository_blob(repository, digest, keep_until, account)
+         values (?1, ?2, ?3, (select r.account from repository r where r.id = ?1))
+         on conflict (repository, digest) do update set deleted = null,
+           account = excluded.account, keep_until =
            case when repository_blob.keep_until < excluded.keep_until
                 then excluded.keep_until else repository_blob.keep_until end",
         params![repository, digest.to_string(), keep_until],
@@ -156,17 +159,19 @@ pub(crate) fn link_hide(
     Ok(hidden == 1)
 }
 
-/// Names of repositories of the account that hold the blob, a few.
+/// Names of repositories of the account that hold the blob, a few. Found by the
+/// links of the account alone: how many others hold the blob, or whether anybody
+/// does, changes nothing of what is done.
 pub(crate) fn link_sources(
     tx: &ReadTransaction<'_>,
     account: AccountId,
     digest: &Digest,
 ) -> Result<Vec<RepositoryName>> {
     tx.all(
-        "select r.name from repository_blob l join repository r on r.id = l.repository
-         join blob b on b.digest = l.digest
-         where l.digest = ?1 and l.deleted is null and b.state = 'live'
-           and r.account = ?2 and r.deleted is null
+        "select r.name from repository_blob l cross join repository r cross join blob b
+         where l.account = ?2 and l.digest = ?1 and l.deleted is null
+           and r.id = l.repository and r.deleted is null
+           and b.digest = l.digest and b.state = 'live'
          order by r.name limit 8",
         params![digest.to_string(), account],
         |row| parsed(row, 0),

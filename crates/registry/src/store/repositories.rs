@@ -1,7 +1,9 @@
 //! The table `repository`, and the identity of the store.
 
 use landfall_clock::Timestamp;
-use landfall_database::{Error, ReadTransaction, Result, Row, WriteTransaction, params};
+use landfall_database::{
+    Database, Error, ReadTransaction, Result, Row, ToValue, WriteTransaction, params, placeholders,
+};
 use landfall_ids::{AccountId, RepositoryId, StoreId};
 use landfall_oci::RepositoryName;
 
@@ -108,6 +110,37 @@ pub(crate) fn repository_find(
     )
 }
 
+/// The identity of the repository of this name, if it can be seen.
+pub(crate) fn repository_look_up(
+    database: &Database,
+    name: &RepositoryName,
+) -> impl Future<Output = Result<Option<RepositoryId>>> + use<> {
+    let sql = "select id from repository where name = ?1 and deleted is null";
+    database.row(sql, params![name.as_str()], |row| row.get(0))
+}
+
+/// The identities of the repositories of these names that can be seen.
+pub(crate) fn repository_ids(
+    tx: &ReadTransaction<'_>,
+    names: &[String],
+) -> Result<Vec<(String, RepositoryId)>> {
+    let sql = format!(
+        "select name, id from repository where deleted is null and name in ({})",
+        placeholders(1, names.len())
+    );
+    let params: Vec<&dyn ToValue> = names.iter().map(|name| name as &dyn ToValue).collect();
+    tx.all(&sql, &params, |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// The name of the repository of this identity, if it can be seen.
+pub(crate) fn repository_name(
+    database: &Database,
+    id: RepositoryId,
+) -> impl Future<Output = Result<Option<RepositoryName>>> + use<> {
+    let sql = "select name from repository where id = ?1 and deleted is null";
+    database.row(sql, params![id], |row| parsed(row, 0))
+}
+
 /// Makes a repository; `false` if one of this name is there.
 pub(crate) fn repository_insert(tx: &WriteTransaction<'_>, new: &Repository) -> Result<bool> {
     let inserted = tx.execute(
@@ -184,26 +217,7 @@ pub(crate) fn repository_names(
     )
 }
 
-/// Repositories after `last`, in the order of their names, with what they hold.
-pub(crate) fn repository_summaries(
-    tx: &ReadTransaction<'_>,
-    last: &str,
-    limit: usize,
-) -> Result<Vec<RepositorySummary>> {
-    let repositories = tx.all(
-        &format!(
-            "select {COLUMNS} from repository r
-             where r.deleted is null and r.name > ?1 order by r.name limit ?2"
-        ),
-        params![last, limit],
-        repository,
-    )?;
-    repositories
-        .into_iter()
-        .map(|each| repository_summary(tx, each))
-        .collect()
-}
-
+/// What a repository holds.
 pub(crate) fn repository_summary(
     tx: &ReadTransaction<'_>,
     repository: Repository,

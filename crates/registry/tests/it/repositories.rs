@@ -1,5 +1,6 @@
 //! Repositories: made, shown, listed; and the figures of the whole store.
 
+use landfall_database::epoch;
 use landfall_registry::Error;
 
 use crate::{
@@ -9,6 +10,7 @@ use crate::{
 
 on_both!(
     a_repository_is_made_once,
+    a_name_that_means_another_repository_begins_an_epoch_of_access,
     a_repository_tells_what_it_holds,
     repositories_are_listed_by_name_page_by_page,
     the_totals_count_each_blob_once_and_tell_of_damage_and_trash,
@@ -31,6 +33,28 @@ async fn a_repository_is_made_once() {
     world.repository_delete(&name, true).await.expect("deleted");
     let anew = world.repository_create(&name, world.account).await;
     assert_ne!(anew.expect("made anew").id, made.id);
+}
+
+async fn a_name_that_means_another_repository_begins_an_epoch_of_access() {
+    let world = World::new().await;
+    let name = repository("acme/web");
+    let read = async || {
+        let read = epoch::read(&world.database, epoch::ACCESS).await;
+        read.expect("an epoch")
+    };
+    let made = world.repository_create(&name, world.account).await;
+    made.expect("made");
+    assert_eq!(read().await, 0, "nothing was known of the name");
+    world
+        .repository_delete(&name, false)
+        .await
+        .expect("deleted");
+    assert_eq!(read().await, 1);
+    world.repository_restore(&name).await.expect("restored");
+    assert_eq!(read().await, 2);
+    let taken = world.repository_restore(&name).await;
+    assert!(matches!(taken, Err(Error::RepositoryExists(_))));
+    assert_eq!(read().await, 2, "nothing has changed");
 }
 
 async fn a_repository_tells_what_it_holds() {
@@ -82,15 +106,16 @@ async fn repositories_are_listed_by_name_page_by_page() {
     world.repository_delete(&gone, true).await.expect("deleted");
     let (mut listed, mut short_list, mut last) = (Vec::new(), Vec::new(), None::<String>);
     loop {
-        let page = world.repository_list(last.as_deref(), 3).await;
-        let page = page.expect("a page");
         let short = world.repository_names(last.as_deref(), 3).await;
         let short = short.expect("a page");
-        assert_eq!(page.more, short.more);
-        listed.extend(page.entries.into_iter().map(|entry| entry.repository.name));
+        let mut asked = short.entries.clone();
+        asked.push(gone.clone());
+        let found = world.repository_summaries(asked).await;
+        let found = found.expect("summaries");
+        listed.extend(found.into_iter().map(|entry| entry.repository.name));
         short_list.extend(short.entries);
         last = short_list.last().map(ToString::to_string);
-        if !page.more {
+        if !short.more {
             break;
         }
     }

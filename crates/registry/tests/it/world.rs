@@ -19,7 +19,7 @@ use landfall_ids::AccountId;
 use landfall_oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 use landfall_registry::{
     Body, Error, FsckOptions, FsckProgress, FsckReport, GarbageOptions, GarbageProgress,
-    GarbageReport, PushTarget, PushedManifest, Registry, Result, Settings,
+    GarbageReport, LayerState, PushTarget, PushedManifest, Registry, Result, Settings,
 };
 use landfall_services::postgres::{self, PostgresUrl};
 use tempfile::TempDir;
@@ -100,6 +100,7 @@ impl Place {
         let migrated = database
             .migrate(&[
                 landfall_database::lease::MIGRATIONS,
+                landfall_database::epoch::MIGRATIONS,
                 landfall_database::outbox::MIGRATIONS,
                 landfall_registry::MIGRATIONS,
             ])
@@ -146,6 +147,20 @@ pub(crate) async fn open_parts(place: &Place, shelf: &Shelf) -> (Database, Fault
 }
 
 impl World {
+    /// As the server does it: the sources first.
+    pub(crate) async fn layers_check(
+        &self,
+        name: &RepositoryName,
+        account: AccountId,
+        digests: &[Digest],
+        may_read: impl Fn(&RepositoryName) -> bool,
+    ) -> Result<Vec<(Digest, LayerState)>> {
+        let sources = self.registry.layer_sources(account, digests).await?;
+        self.registry
+            .layers_check(name, account, digests, sources, may_read)
+            .await
+    }
+
     pub(crate) async fn new() -> Self {
         Self::with(SETTINGS).await
     }

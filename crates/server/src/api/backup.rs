@@ -17,7 +17,7 @@ use crate::{backup, registry_api::chain};
     responses((status = 200, content_type = "application/x-tar", body = Vec<u8>),
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn create(call: Call) -> Result<Response, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let server = &call.server;
     let now = server.clock.now();
     let store = server.registry.store_id();

@@ -1,21 +1,21 @@
 //! The caller of a request, as handlers take it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use landfall_identity::{Action, Caller, Refusal, Resource};
+use landfall_identity::{Action, Ask, Caller, Refusal, Resource};
 use landfall_ids::AccountId;
-use landfall_oci::{Reference, RepositoryName};
+use landfall_oci::{Reference, RepositoryName, Tag};
 use landfall_registry::Registry;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::{
     Server,
-    auth::{self, Rejection},
+    auth::{self, Rejection, Rows},
     registry_api::holds_nul,
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
     base_url: String,
+    /// Where decisions are written down, if the request writes.
+    rows: Option<Rows>,
 }
 
 impl FromRequestParts<Arc<Server>> for Call {
@@ -33,11 +35,13 @@ impl FromRequestParts<Arc<Server>> for Call {
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Problem> {
         let server = Arc::clone(server);
         let base_url = auth::base_url(&server, parts);
-        match auth::caller(&server.identity, &parts.headers).await {
+        let rows = parts.extensions.get::<Rows>().cloned();
+        match auth::caller(&server, parts).await {
             Ok(caller) => Ok(Self {
                 server,
                 caller,
                 base_url,
+                rows,
             }),
             Err(rejection) => {
                 let challenge = auth::challenge(&server, &base_url, None, &rejection);
@@ -49,13 +53,50 @@ impl FromRequestParts<Arc<Server>> for Call {
 
 impl Call {
     /// Asks whether the caller may do this to the repository.
-    pub(super) fn allow(&self, action: Action, name: &RepositoryName) -> Result<(), Problem> {
-        self.allow_on(action, Resource::Repository(name))
+    pub(super) async fn allow(&self, action: Action, name: &RepositoryName) -> Result<(), Problem> {
+        self.allow_on(action, Resource::Repository(name), None)
+            .await
+    }
+
+    /// Asks whether the caller may do this to a tag of the repository.
+    pub(super) async fn allow_tag(
+        &self,
+        action: Action,
+        name: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<(), Problem> {
+        self.allow_on(action, Resource::Repository(name), Some(tag.as_str()))
+            .await
+    }
+
+    /// Asks whether the caller may do this to what a tag or a digest names.
+    pub(super) async fn allow_reference(
+        &self,
+        action: Action,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<(), Problem> {
+        match reference {
+            Reference::Tag(tag) => self.allow_tag(action, name, tag).await,
+            Reference::Digest(_) => self.allow(action, name).await,
+        }
+    }
+
+    /// Asks whether the caller may do this to the account of that name.
+    pub(super) async fn allow_account(&self, action: Action, name: &str) -> Result<(), Problem> {
+        self.allow_on(action, Resource::Account(name), None).await
+    }
+
+    /// Asks whether the caller may list the repositories that it may read.
+    pub(super) async fn allow_listing(&self) -> Result<(), Problem> {
+        self.allow_on(Action::ListCatalog, Resource::Registry, None)
+            .await
     }
 
     /// Asks whether the caller operates the registry.
-    pub(super) fn allow_operation(&self) -> Result<(), Problem> {
-        self.allow_on(Action::Administer, Resource::Registry)
+    pub(super) async fn allow_operation(&self) -> Result<(), Problem> {
+        self.allow_on(Action::Administer, Resource::Registry, None)
+            .await
     }
 
     /// Asks whether the caller has said who it is, where what it may do can't
@@ -67,8 +108,20 @@ impl Call {
         }
     }
 
-    fn allow_on(&self, action: Action, resource: Resource<'_>) -> Result<(), Problem> {
-        auth::authorize(&self.server, &self.caller, action, resource).map_err(|rejection| {
+    async fn allow_on(
+        &self,
+        action: Action,
+        resource: Resource<'_>,
+        tag: Option<&str>,
+    ) -> Result<(), Problem> {
+        let ask = Ask {
+            caller: &self.caller,
+            action,
+            resource,
+            tag,
+        };
+        let asked = auth::authorize(&self.server, &ask, self.rows.as_ref()).await;
+        asked.map_err(|rejection| {
             let scope = auth::scope_for(action, resource);
             self.rejected(Some(&scope), &rejection)
         })
@@ -82,7 +135,7 @@ impl Call {
     /// The registry, acting for the caller: what is done has its name.
     pub(super) fn registry(&self) -> Registry {
         match &self.caller.principal {
-            Some(principal) => self.server.registry.acting_as(&principal.name),
+            Some(principal) => self.server.registry.acting_as(&principal.login_name()),
             None => Registry::clone(&self.server.registry),
         }
     }
@@ -95,7 +148,7 @@ impl Call {
             landfall_identity::Error::Database(error) => {
                 landfall_registry::Error::Database(error).into()
             }
-            error => Problem::rejected(&auth::Rejection::Failed(error), None),
+            error => Rejection::from(error).told().into(),
         })
     }
 
@@ -106,16 +159,24 @@ impl Call {
             Ok(None) => Err(Problem::not_found(format!(
                 "no account `{name}`; the first push to it makes one"
             ))),
-            Err(error) => Err(Problem::rejected(&auth::Rejection::Failed(error), None)),
+            Err(error) => Err(Rejection::from(error).told().into()),
         }
     }
 
-    pub(super) fn may_pull(&self, name: &RepositoryName) -> bool {
-        let resource = Resource::Repository(name);
-        self.server
-            .identity
-            .authorize(&self.caller, Action::Pull, resource)
-            .is_ok()
+    /// Those of the repositories that the caller may read, by its token and by
+    /// policy.
+    pub(super) async fn readable(
+        &self,
+        mut names: Vec<RepositoryName>,
+    ) -> Result<HashSet<RepositoryName>, Problem> {
+        let scope = &self.caller.scope;
+        names.retain(|name| scope.covers(Action::Pull, Resource::Repository(name)));
+        let asked = self.server.identity.readable(&self.caller, &names).await;
+        let may = asked.map_err(|error| Problem::from(Rejection::from(error).told()))?;
+        let readable = names.into_iter().zip(may);
+        Ok(readable
+            .filter_map(|(name, may)| may.then_some(name))
+            .collect())
     }
 }
 

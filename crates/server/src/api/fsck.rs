@@ -142,7 +142,7 @@ impl RunBody for FsckRunBody {
     responses((status = 200, body = Listing<FsckRunBody>),
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(call: Call) -> Result<Json<Listing<FsckRunBody>>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     Ok(Json(Listing::whole(call.server.runs.fsck().await?)))
 }
 
@@ -155,7 +155,7 @@ pub(super) async fn start(
     call: Call,
     content: Content,
 ) -> Result<(StatusCode, Json<FsckRunBody>), Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let new: NewFsckRun = content.read().await?;
     let options = FsckOptions {
         repair: new.repair,
@@ -175,7 +175,7 @@ pub(super) async fn show(
     call: Call,
     Segments(id): Segments<RunId>,
 ) -> Result<Json<FsckRunBody>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let runs = call.server.runs.fsck().await?;
     let run = runs.into_iter().find(|run| run.id == id);
     let run = run.ok_or_else(|| Problem::not_found(format!("no check {id} is remembered")))?;

@@ -128,7 +128,7 @@ impl RunBody for GarbageRunBody {
     responses((status = 200, body = Listing<GarbageRunBody>),
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(call: Call) -> Result<Json<Listing<GarbageRunBody>>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     Ok(Json(Listing::whole(call.server.runs.garbage().await?)))
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn start(
     call: Call,
     content: Content,
 ) -> Result<(StatusCode, Json<GarbageRunBody>), Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let new: NewGarbageRun = content.read().await?;
     let grace = new.grace_seconds.map(Duration::from_secs);
     let options = GarbageOptions {
@@ -163,7 +163,7 @@ pub(super) async fn show(
     call: Call,
     Segments(id): Segments<RunId>,
 ) -> Result<Json<GarbageRunBody>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let runs = call.server.runs.garbage().await?;
     let run = runs.into_iter().find(|run| run.id == id);
     let run = run.ok_or_else(|| Problem::not_found(format!("no run {id} is remembered")))?;

@@ -146,7 +146,7 @@ pub(super) async fn list(
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Json<Listing<ImageBody>>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     let last = paging.last.as_deref();
     let page = call
         .server
@@ -170,7 +170,7 @@ pub(super) async fn show(
     Segments((name, image)): Segments<(String, String)>,
 ) -> Result<Json<ImageTreeBody>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
-    call.allow(Action::Pull, &name)?;
+    call.allow_reference(Action::Pull, &name, &image).await?;
     Ok(Json(
         call.server.registry.image_tree(&name, &image).await?.into(),
     ))
@@ -201,7 +201,7 @@ pub(super) async fn delete(
     Parameters(deletion): Parameters<Deletion>,
 ) -> Result<Json<Deleted>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
-    call.allow(Action::Delete, &name)?;
+    call.allow_reference(Action::Delete, &name, &image).await?;
     let gone = call
         .registry()
         .image_delete(&name, &image, deletion.purge)
@@ -235,7 +235,7 @@ pub(super) async fn restore(
     Segments((name, image)): Segments<(String, String)>,
 ) -> Result<Json<RestoredBody>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     let Reference::Digest(digest) = image else {
         let detail = "a deleted image has no tags; name it by its digest, or undo the deletion \
                       of the tag";
@@ -270,7 +270,7 @@ pub(super) async fn history(
     Parameters(of): Parameters<OfPlatform>,
 ) -> Result<Json<Listing<HistoryBody>>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
-    call.allow(Action::Pull, &name)?;
+    call.allow_reference(Action::Pull, &name, &image).await?;
     let platform = of.platform.as_deref();
     let history = call
         .server

@@ -67,7 +67,7 @@ pub(super) async fn check(
     content: Content,
 ) -> Result<Json<CheckedLayers>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     let asked: LayersToCheck = content.read().await?;
     if asked.digests.len() > MOST {
         let many = asked.digests.len();
@@ -79,8 +79,12 @@ pub(super) async fn check(
     let digests = digests.map_err(|error| Problem::invalid(&error))?;
     let account = call.account(&name).await?;
     let registry = call.registry();
+    let sources = registry.layer_sources(account, &digests).await?;
+    let readable = call.readable(sources.repositories()).await?;
     let states = registry
-        .layers_check(&name, account, &digests, |from| call.may_pull(from))
+        .layers_check(&name, account, &digests, sources, |from| {
+            readable.contains(from)
+        })
         .await?;
     let layers: Vec<_> = states
         .into_iter()

@@ -6,28 +6,47 @@
 //! problem details. Each file holds the endpoints of one resource; the OpenAPI
 //! document is made from them.
 
+mod accounts;
+mod api_keys;
+mod audit;
 mod backup;
 mod caller;
 mod events;
 mod fsck;
 mod gc;
+mod groups;
 mod images;
 mod layers;
+mod oneself;
 mod paging;
+mod policies;
+mod principals;
 mod problem;
 mod repositories;
 mod runs;
+mod signing_keys;
 mod store;
 mod tags;
+mod tokens;
 mod webhooks;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::Request,
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::Server;
+use crate::{
+    Server,
+    auth::{Rejection, Rows},
+};
 
 pub(crate) use self::{fsck::FsckRunBody, gc::GarbageRunBody, runs::RunBody};
 pub use crate::backup::{DESCRIPTION, Description, FORMAT, METADATA};
@@ -45,6 +64,10 @@ pub use crate::backup::{DESCRIPTION, Description, FORMAT, METADATA};
         (name = "repositories", description = "Repositories and what they hold"),
         (name = "tags", description = "Tags, their rules and histories"),
         (name = "images", description = "Images, their trees and histories"),
+        (name = "identities", description = "Accounts, principals and groups"),
+        (name = "credentials", description = "API keys, tokens, and the keys that sign them"),
+        (name = "policies", description = "Who may do what"),
+        (name = "audit", description = "Who did what, and who was refused"),
         (name = "events", description = "What happened, and who is told of it"),
         (name = "operation", description = "Garbage collection, checks and backups")
     ),
@@ -90,6 +113,36 @@ fn routes() -> OpenApiRouter<Arc<Server>> {
             .routes(routes!(images::history))
             .routes(routes!(images::restore))
             .routes(routes!(layers::check))
+            .routes(routes!(accounts::list, accounts::create))
+            .routes(routes!(accounts::show, accounts::update, accounts::delete))
+            .routes(routes!(principals::list, principals::create))
+            .routes(routes!(
+                principals::show,
+                principals::update,
+                principals::delete
+            ))
+            .routes(routes!(principals::set_password))
+            .routes(routes!(principals::revoke_tokens))
+            .routes(routes!(api_keys::list, api_keys::create))
+            .routes(routes!(api_keys::delete))
+            .routes(routes!(api_keys::rotate))
+            .routes(routes!(groups::list, groups::create))
+            .routes(routes!(groups::show, groups::delete))
+            .routes(routes!(groups::add, groups::remove))
+            .routes(routes!(tokens::create))
+            .routes(routes!(tokens::revoke))
+            .routes(routes!(signing_keys::list))
+            .routes(routes!(signing_keys::rotate))
+            .routes(routes!(signing_keys::revoke))
+            .routes(routes!(policies::list, policies::create))
+            .routes(routes!(policies::show, policies::update, policies::delete))
+            .routes(routes!(policies::templates))
+            .routes(routes!(policies::schema))
+            .routes(routes!(policies::questions::validate))
+            .routes(routes!(policies::questions::explain))
+            .routes(routes!(policies::questions::simulate))
+            .routes(routes!(audit::list))
+            .routes(routes!(audit::export))
             .routes(routes!(events::list))
             .routes(routes!(webhooks::list, webhooks::create))
             .routes(routes!(webhooks::show, webhooks::update, webhooks::delete))
@@ -127,8 +180,24 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         )
     };
     router
+        .layer(axum::middleware::from_fn(written_down))
         .method_not_allowed_fallback(other_method)
         .route("/api/v1/openapi.json", get(|| async { Json(document) }))
         .with_state(server)
         .route("/api/v1/{*rest}", axum::routing::any(unknown))
+}
+
+/// Answers a request that writes when what was decided about it is in the audit
+/// log.
+async fn written_down(mut request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let rows = Rows::default();
+    request.extensions_mut().insert(rows.clone());
+    let answer = next.run(request).await;
+    match rows.settle().await {
+        Ok(()) => answer,
+        Err(error) => problem::Problem::from(Rejection::from(error).told()).into_response(),
+    }
 }

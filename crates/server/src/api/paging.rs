@@ -62,6 +62,26 @@ impl<T> Listing<T> {
         }
     }
 
+    /// As [`Listing::of`], of a page of identities.
+    pub(super) fn of_identity<D>(
+        page: landfall_identity::Page<D>,
+        key: impl Fn(&D) -> String,
+    ) -> Self
+    where
+        T: From<D>,
+    {
+        let page = Page {
+            entries: page.entries,
+            more: page.more,
+        };
+        Self::of(page, key)
+    }
+
+    /// A part of a listing, and what the next one starts behind.
+    pub(super) fn part(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, next }
+    }
+
     /// A listing that is whole.
     pub(super) fn whole(items: Vec<T>) -> Self {
         Self { items, next: None }

@@ -5,18 +5,18 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use landfall_identity::Refusal;
+use landfall_identity::PolicyError;
 use landfall_registry::Error;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    auth::Rejection,
+    auth::{
+        Rejection,
+        refusal::{Told, whole_seconds},
+    },
     registry_api::{AWAY, RETRY_AFTER, chain, is_away, is_away_now},
 };
-
-/// The kind of a problem that ends by itself.
-const UNAVAILABLE: &str = "unavailable";
 
 /// An answer that is an error.
 #[derive(Debug, Serialize, ToSchema)]
@@ -30,9 +30,40 @@ pub(crate) struct Problem {
     status: u16,
     /// What happened, and the way out, in one sentence.
     detail: String,
+    /// What is wrong with a policy, and where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<PolicyErrorBody>,
     /// The challenge of a 401.
     #[serde(skip)]
     challenge: Option<HeaderValue>,
+    /// When to ask again, in seconds.
+    #[serde(skip)]
+    retry_after: Option<u64>,
+}
+
+/// What is wrong at one place of a policy.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PolicyErrorBody {
+    /// The line, from 1.
+    line: usize,
+    /// The column, from 1, in characters.
+    column: usize,
+    /// What is wrong.
+    message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl From<PolicyError> for PolicyErrorBody {
+    fn from(error: PolicyError) -> Self {
+        Self {
+            line: error.line,
+            column: error.column,
+            message: error.message,
+            hint: error.hint,
+        }
+    }
 }
 
 impl Problem {
@@ -42,39 +73,17 @@ impl Problem {
             title: kind.replace('-', " "),
             status: status.as_u16(),
             detail,
+            errors: Vec::new(),
             challenge: None,
+            retry_after: None,
         }
     }
 
     pub(super) fn rejected(rejection: &Rejection, challenge: Option<HeaderValue>) -> Self {
-        let (status, kind, detail) = match rejection {
-            Rejection::Failed(landfall_identity::Error::Database(error)) if is_away_now(error) => {
-                tracing::warn!(%error, "a request has to wait");
-                return away();
-            }
-            Rejection::Failed(landfall_identity::Error::Database(
-                error @ landfall_database::Error::Text,
-            )) => return Self::invalid(error),
-            Rejection::Failed(error) => {
-                tracing::error!(%error, "a caller can't be checked");
-                return internal();
-            }
-            Rejection::Refused(refusal @ Refusal::Denied) => {
-                (StatusCode::FORBIDDEN, "denied", refusal.to_string())
-            }
-            Rejection::Credentials => {
-                let detail = "the credentials are not right".to_owned();
-                (StatusCode::UNAUTHORIZED, "unauthenticated", detail)
-            }
-            Rejection::Refused(refusal) => (
-                StatusCode::UNAUTHORIZED,
-                "unauthenticated",
-                refusal.to_string(),
-            ),
-        };
+        let told = rejection.told();
         Self {
-            challenge,
-            ..Self::new(status, kind, detail)
+            challenge: challenge.filter(|_| told.is_challenge),
+            ..Self::from(told)
         }
     }
 
@@ -90,15 +99,113 @@ impl Problem {
     pub(super) fn not_found(detail: String) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
+
+    /// What the caller may not do, whoever it is.
+    pub(super) fn denied(detail: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "denied", detail.to_string())
+    }
+
+    /// A policy that can't be one, with each place.
+    fn invalid_policy(errors: Vec<PolicyError>) -> Self {
+        let more = match errors.len() {
+            0 | 1 => String::new(),
+            2 => "; and one error more".to_owned(),
+            all => format!("; and {} errors more", all - 1),
+        };
+        let detail = match errors.first() {
+            Some(first) => format!(
+                "the policy is wrong at line {}, column {}: {}{more}",
+                first.line, first.column, first.message
+            ),
+            None => "the policy is wrong".to_owned(),
+        };
+        Self {
+            errors: errors.into_iter().map(Into::into).collect(),
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy-invalid", detail)
+        }
+    }
+
+    fn of_identity(error: &landfall_identity::Error) -> Self {
+        use landfall_identity::Error;
+        let (status, kind) = match error {
+            Error::NotFound { .. } => (StatusCode::NOT_FOUND, "not-found"),
+            Error::Exists { .. } => (StatusCode::CONFLICT, "name-taken"),
+            Error::InUse { .. } => (StatusCode::CONFLICT, "in-use"),
+            Error::Invalid { .. } | Error::Database(landfall_database::Error::Text) => {
+                (StatusCode::BAD_REQUEST, "invalid-request")
+            }
+            Error::Policy(errors) => return Self::invalid_policy(errors.0.clone()),
+            Error::OperatorOnly => (StatusCode::FORBIDDEN, "denied"),
+            Error::Unauthenticated { .. } => {
+                let detail = "the credentials are not right".to_owned();
+                return Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail);
+            }
+            Error::TooManyFailures { retry_after } => {
+                let status = StatusCode::TOO_MANY_REQUESTS;
+                return Self {
+                    retry_after: Some(whole_seconds(*retry_after)),
+                    ..Self::new(status, "too-many-failures", error.to_string())
+                };
+            }
+            Error::Database(
+                error @ (landfall_database::Error::Full | landfall_database::Error::ReadOnly),
+            ) => {
+                let (status, kind) = if matches!(error, landfall_database::Error::Full) {
+                    (StatusCode::INSUFFICIENT_STORAGE, "out-of-space")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "read-only")
+                };
+                return Self::new(status, kind, error.to_string());
+            }
+            Error::Database(error) if is_away_now(error) => {
+                tracing::warn!(%error, "a request has to wait");
+                return away();
+            }
+            Error::Unavailable => {
+                tracing::warn!(%error, "a request has to wait");
+                return away();
+            }
+            _ => {
+                tracing::error!(error = %chain(error), "a request failed");
+                return internal();
+            }
+        };
+        Self::new(status, kind, error.to_string())
+    }
+}
+
+impl From<landfall_identity::Error> for Problem {
+    fn from(error: landfall_identity::Error) -> Self {
+        Self::of_identity(&error)
+    }
+}
+
+/// A refusal, still without its challenge.
+impl From<Told> for Problem {
+    fn from(told: Told) -> Self {
+        let kind = match told.status {
+            StatusCode::UNAUTHORIZED => "unauthenticated",
+            StatusCode::FORBIDDEN => "denied",
+            StatusCode::TOO_MANY_REQUESTS => "too-many-failures",
+            StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+            StatusCode::BAD_REQUEST => "invalid-request",
+            StatusCode::INSUFFICIENT_STORAGE => "out-of-space",
+            _ => "internal",
+        };
+        Self {
+            retry_after: told.retry_after,
+            ..Self::new(told.status, kind, told.message)
+        }
+    }
 }
 
 /// What the request needs can't be reached now.
 fn away() -> Problem {
-    Problem::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        UNAVAILABLE,
-        AWAY.to_owned(),
-    )
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem {
+        retry_after: Some(RETRY_AFTER),
+        ..Problem::new(status, "unavailable", AWAY.to_owned())
+    }
 }
 
 fn internal() -> Problem {
@@ -179,12 +286,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let challenge = self.challenge.clone();
-        let again = self.title == UNAVAILABLE;
+        let retry_after = self.retry_after;
         let mut response = (status, Json(self)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        if again {
-            let seconds = HeaderValue::from_static(RETRY_AFTER);
+        if let Some(seconds) = retry_after {
+            let seconds = HeaderValue::from(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         if let Some(challenge) = challenge {

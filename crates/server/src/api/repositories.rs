@@ -12,6 +12,7 @@ use super::{
     paging::{Content, Listing, Paging, Parameters},
     problem::Problem,
 };
+use crate::{auth::Rejection, lists};
 
 /// A repository.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,7 +122,8 @@ impl From<RepositorySummary> for RepositorySummaryBody {
     }
 }
 
-/// Lists repositories, in the order of their names.
+/// Lists the repositories that the caller may read, in the order of their names.
+/// A page may hold few of them, or none, and have a next one.
 #[utoipa::path(get, path = "/repositories", operation_id = "repository_list",
     tag = "repositories", params(Paging),
     responses((status = 200, body = Listing<RepositorySummaryBody>),
@@ -130,16 +132,17 @@ pub(super) async fn list(
     call: Call,
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Json<Listing<RepositorySummaryBody>>, Problem> {
-    call.allow_operation()?;
-    let last = paging.last.as_deref();
-    let page = call
-        .server
-        .registry
-        .repository_list(last, paging.limit())
-        .await?;
-    Ok(Json(Listing::of(page, |summary| {
-        summary.repository.name.to_string()
-    })))
+    call.allow_listing().await?;
+    let limit = paging.limit();
+    let found = lists::readable(&call.server, &call.caller, paging.last, limit).await;
+    let page = found.map_err(|error| match error {
+        lists::Error::Registry(error) => Problem::from(error),
+        lists::Error::Identity(error) => Rejection::from(error).told().into(),
+    })?;
+    let registry = &call.server.registry;
+    let summaries = registry.repository_summaries(page.names).await?;
+    let summaries = summaries.into_iter().map(RepositorySummaryBody::from);
+    Ok(Json(Listing::part(summaries.collect(), page.next)))
 }
 
 /// Makes an empty repository. A push makes one too.
@@ -155,7 +158,7 @@ pub(super) async fn create(
     call.is_somebody()?;
     let new: NewRepository = content.read().await?;
     let name = repository(&new.name)?;
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::CreateRepository, &name).await?;
     let account = call.account(&name).await?;
     let made = call.registry().repository_create(&name, account).await?;
     Ok((StatusCode::CREATED, Json(made.into())))
@@ -172,7 +175,7 @@ pub(super) async fn show(
     Segments(name): Segments<String>,
 ) -> Result<Json<RepositorySummaryBody>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     Ok(Json(
         call.server.registry.repository_show(&name).await?.into(),
     ))
@@ -192,7 +195,7 @@ pub(super) async fn update(
     content: Content,
 ) -> Result<Json<RepositorySummaryBody>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Administer, &name)?;
+    call.allow(Action::ConfigureRepository, &name).await?;
     let change: RepositoryChange = content.read().await?;
     let patterns = change.tag_rules.except.iter().map(|text| text.parse());
     let rules = patterns
@@ -225,7 +228,7 @@ pub(super) async fn delete(
     Parameters(deletion): Parameters<Deletion>,
 ) -> Result<StatusCode, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Delete, &name)?;
+    call.allow(Action::ConfigureRepository, &name).await?;
     call.registry()
         .repository_delete(&name, deletion.purge)
         .await?;
@@ -244,7 +247,7 @@ pub(super) async fn restore(
     Segments(name): Segments<String>,
 ) -> Result<Json<RepositoryBody>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::ConfigureRepository, &name).await?;
     let restored = call.registry().repository_restore(&name).await?;
     Ok(Json(restored.into()))
 }

@@ -31,7 +31,7 @@ pub(super) struct StoreBody {
     responses((status = 200, body = StoreBody),
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn show(call: Call) -> Result<Json<StoreBody>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let totals = call.server.registry.store_totals().await?;
     Ok(Json(StoreBody {
         id: call.server.registry.store_id(),

@@ -125,7 +125,7 @@ pub(super) async fn list(
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Json<Listing<TagBody>>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     let last = paging.last.as_deref();
     let registry = &call.server.registry;
     let page = registry.tag_statuses(&name, last, paging.limit()).await?;
@@ -144,7 +144,7 @@ pub(super) async fn list_deleted(
     Parameters(paging): Parameters<Paging>,
 ) -> Result<Json<Listing<DeletedTagBody>>, Problem> {
     let name = repository(&name)?;
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     let last = paging.last.as_deref();
     let registry = &call.server.registry;
     let page = registry.tag_deleted(&name, last, paging.limit()).await?;
@@ -163,7 +163,7 @@ pub(super) async fn show(
     Segments(path): Segments<(String, String)>,
 ) -> Result<Json<TagBody>, Problem> {
     let (name, tag) = both(path)?;
-    call.allow(Action::Pull, &name)?;
+    call.allow_tag(Action::Pull, &name, &tag).await?;
     Ok(Json(
         call.server.registry.tag_show(&name, &tag).await?.into(),
     ))
@@ -193,7 +193,7 @@ pub(super) async fn history(
     Parameters(paging): Parameters<HistoryPaging>,
 ) -> Result<Json<Listing<TagEntryBody>>, Problem> {
     let (name, tag) = both(path)?;
-    call.allow(Action::Pull, &name)?;
+    call.allow_tag(Action::Pull, &name, &tag).await?;
     let limit = Paging::of(None, paging.limit).limit();
     let registry = &call.server.registry;
     let page: Page<TagEntry> = registry
@@ -224,7 +224,7 @@ pub(super) async fn create(
     content: Content,
 ) -> Result<Json<TagBody>, Problem> {
     let (name, tag) = both(path)?;
-    call.allow(Action::Push, &name)?;
+    call.allow_tag(Action::Push, &name, &tag).await?;
     let target: TagTarget = content.read().await?;
     let image = reference(&target.image)?;
     let registry = call.registry();
@@ -244,7 +244,7 @@ pub(super) async fn delete(
     Segments(path): Segments<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let (name, tag) = both(path)?;
-    call.allow(Action::Delete, &name)?;
+    call.allow_tag(Action::Delete, &name, &tag).await?;
     call.registry().tag_delete(&name, &tag).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -273,12 +273,12 @@ pub(super) async fn undo(
     Parameters(undo): Parameters<Undo>,
 ) -> Result<Json<TagEntryBody>, Problem> {
     let (name, tag) = both(path)?;
-    call.allow(Action::Push, &name)?;
+    call.allow_tag(Action::Push, &name, &tag).await?;
     let registry = call.registry();
     let newest = registry.tag_history(&name, &tag, None, 1).await?;
     let newest = newest.entries.first();
     if newest.is_some_and(|entry| entry.before.is_none()) {
-        call.allow(Action::Delete, &name)?;
+        call.allow_tag(Action::Delete, &name, &tag).await?;
     }
     // What was asked about is what is undone.
     let entry = undo.entry.or(newest.map(|entry| entry.number));

@@ -37,6 +37,7 @@ const DURATION: &str = "landfall_http_request_duration_seconds";
 const BYTES: &str = "landfall_http_response_bytes_total";
 const IN_FLIGHT: &str = "landfall_http_requests_in_flight";
 const CONNECTIONS: &str = "landfall_connections";
+const STATEMENTS: &str = "landfall_database_statements_total";
 
 /// The methods that have a label value of their own.
 const METHODS: [&str; 7] = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "other"];
@@ -143,6 +144,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let in_flight = self.0.in_flight.load(Relaxed);
         self.0.in_flight_gauge.set(in_flight as f64);
+        metrics::counter!(STATEMENTS).absolute(landfall_database::statements());
         let mut text = self.0.handle.render();
         process::render_into(&mut text);
         text
@@ -208,6 +210,7 @@ fn describe() {
         "From the request's head to the answer's last byte, in seconds."
     );
     metrics::describe_counter!(BYTES, "Bytes of answers' bodies by route.");
+    metrics::describe_counter!(STATEMENTS, "SQL statements that were run.");
     metrics::describe_gauge!(IN_FLIGHT, "Requests without a complete answer.");
     metrics::describe_gauge!(CONNECTIONS, "Open client connections.");
     metrics::gauge!(CONNECTIONS).set(0.0);

@@ -31,7 +31,7 @@ pub(super) async fn get(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     if call.server.settings.redirect_pulls
         && let Some(answer) = redirect(&call, &name, &digest).await?
     {
@@ -123,7 +123,7 @@ pub(super) async fn head(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     let blob = call.server.registry.blob_promise(&name, &digest).await?;
     let mut headers = describe(&digest);
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(blob.size));
@@ -135,7 +135,7 @@ pub(super) async fn delete(
     name: RepositoryName,
     digest: Digest,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Delete, &name)?;
+    call.allow(Action::Delete, &name).await?;
     call.server.registry.blob_delete(&name, &digest).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -5,14 +5,13 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use landfall_identity::Refusal;
 use landfall_oci::{ErrorBody, ErrorCode, ErrorEntry};
 use landfall_registry::Error;
 use serde_json::json;
 
 use crate::{
     Server,
-    auth::{self, Rejection},
+    auth::{self, Rejection, refusal::Told},
 };
 
 /// An answer that is an error.
@@ -61,7 +60,7 @@ impl OciError {
     fn away() -> Self {
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Self::new(status, ErrorCode::Unsupported, AWAY.to_owned())
-            .with_header(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
+            .with_header(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER))
     }
 
     pub(super) fn method_not_allowed(allowed: &'static str) -> Self {
@@ -81,47 +80,32 @@ impl OciError {
         scope: Option<&str>,
         rejection: &Rejection,
     ) -> Self {
-        match rejection {
-            Rejection::Failed(landfall_identity::Error::Database(error)) if is_away_now(error) => {
-                tracing::warn!(%error, "a request has to wait");
-                Self::away()
-            }
-            Rejection::Failed(landfall_identity::Error::Database(
-                error @ landfall_database::Error::Text,
-            )) => {
-                let status = StatusCode::BAD_REQUEST;
-                Self::new(status, ErrorCode::Unsupported, error.to_string())
-            }
-            Rejection::Failed(error) => {
-                tracing::error!(%error, "a caller can't be checked");
-                Self::internal()
-            }
-            Rejection::Refused(refusal @ Refusal::Denied) => Self::new(
-                StatusCode::FORBIDDEN,
-                ErrorCode::Denied,
-                refusal.to_string(),
-            ),
-            Rejection::Credentials => {
-                let message = "the credentials are not right".to_owned();
-                Self::unauthorized(server, parts, scope, rejection, message)
-            }
-            Rejection::Refused(refusal) => {
-                Self::unauthorized(server, parts, scope, rejection, refusal.to_string())
-            }
+        let told = rejection.told();
+        let is_challenge = told.is_challenge;
+        let error = Self::from(told);
+        if !is_challenge {
+            return error;
         }
-    }
-
-    fn unauthorized(
-        server: &Server,
-        parts: &Parts,
-        scope: Option<&str>,
-        rejection: &Rejection,
-        message: String,
-    ) -> Self {
-        let error = Self::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message);
         let base_url = auth::base_url(server, parts);
         match auth::challenge(server, &base_url, scope, rejection) {
             Some(challenge) => error.with_header(header::WWW_AUTHENTICATE, challenge),
+            None => error,
+        }
+    }
+}
+
+/// A refusal in the form of the specification, still without its challenge.
+impl From<Told> for OciError {
+    fn from(told: Told) -> Self {
+        let code = match told.status {
+            StatusCode::UNAUTHORIZED => ErrorCode::Unauthorized,
+            StatusCode::FORBIDDEN => ErrorCode::Denied,
+            StatusCode::TOO_MANY_REQUESTS => ErrorCode::TooManyRequests,
+            _ => ErrorCode::Unsupported,
+        };
+        let error = Self::new(told.status, code, told.message);
+        match told.retry_after {
+            Some(seconds) => error.with_header(header::RETRY_AFTER, HeaderValue::from(seconds)),
             None => error,
         }
     }
@@ -187,7 +171,7 @@ impl From<Error> for OciError {
 }
 
 /// After how many seconds a client asks again.
-pub(crate) const RETRY_AFTER: &str = "2";
+pub(crate) const RETRY_AFTER: u64 = 2;
 /// What a client is told. The log tells what can't be reached, and why.
 pub(crate) const AWAY: &str = "a part of the registry can't be reached now; try again";
 

@@ -8,7 +8,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use landfall_identity::Action;
+use landfall_identity::{Action, Resource};
 use landfall_oci::{ErrorCode, Reference, RepositoryName, Tag};
 use landfall_registry::{Error, PushTarget};
 
@@ -19,7 +19,8 @@ pub(super) async fn get(
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Pull, &name)?;
+    call.allow_reference(Action::Pull, &name, &reference)
+        .await?;
     let manifest = call.server.registry.manifest_get(&name, &reference).await?;
     let mut headers = HeaderMap::with_capacity(6);
     blobs::name_content(&mut headers, &manifest.digest);
@@ -54,8 +55,16 @@ pub(super) async fn put(
     reference: Reference,
     body: Body,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Push, &name)?;
+    call.allow_reference(Action::Push, &name, &reference)
+        .await?;
     let target = target(&call, reference)?;
+    // Each tag is one that is pushed, wherever it is named.
+    for tag in &target.further {
+        let resource = Resource::Repository(&name);
+        call.allow_on(Action::Push, resource, Some(tag.as_str()))
+            .await?;
+    }
+    let target = target.push;
     let content = read(body, call.server.registry.settings().max_manifest_size).await?;
     let account = call.account(&name).await?;
     let tags = target.tags.clone();
@@ -82,9 +91,15 @@ pub(super) async fn put(
     Ok((StatusCode::CREATED, headers).into_response())
 }
 
+/// How a manifest is to be named, and which of its tags the path doesn't name.
+struct Target {
+    push: PushTarget,
+    further: Vec<Tag>,
+}
+
 /// A manifest is named by the path, and further by the query: tags for one
 /// pushed by its digest, a digest for one pushed by a tag.
-fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
+fn target(call: &Call, reference: Reference) -> Result<Target, OciError> {
     let query = call.query()?;
     let mut target = match reference {
         Reference::Tag(tag) => PushTarget {
@@ -108,6 +123,7 @@ fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
         }
         target.digest = Some(digest);
     }
+    let mut further = Vec::new();
     for text in query.all("tag") {
         let tag: Tag = text.parse().map_err(|error: landfall_oci::InvalidTag| {
             OciError::new(
@@ -116,9 +132,13 @@ fn target(call: &Call, reference: Reference) -> Result<PushTarget, OciError> {
                 error.to_string(),
             )
         })?;
-        target.tags.push(tag);
+        further.push(tag);
     }
-    Ok(target)
+    target.tags.extend(further.iter().cloned());
+    Ok(Target {
+        push: target,
+        further,
+    })
 }
 
 /// The whole body, if it is no longer than the limit.
@@ -137,7 +157,8 @@ pub(super) async fn delete(
     name: RepositoryName,
     reference: Reference,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Delete, &name)?;
+    call.allow_reference(Action::Delete, &name, &reference)
+        .await?;
     match reference {
         Reference::Tag(tag) => call.registry().tag_delete(&name, &tag).await?,
         Reference::Digest(digest) => call.registry().manifest_delete(&name, &digest).await?,

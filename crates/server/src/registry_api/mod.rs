@@ -25,31 +25,64 @@ use axum::{
     http::{HeaderValue, Method, Request, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
-use landfall_identity::{Action, Caller, Resource};
+use landfall_identity::{Action, Ask, Caller, Resource};
 use landfall_ids::AccountId;
-use landfall_oci::RepositoryName;
+use landfall_oci::{Reference, RepositoryName};
 use landfall_registry::Registry;
 
 pub(crate) use self::error::{AWAY, RETRY_AFTER, chain, is_away, is_away_now};
 pub(crate) use self::query::holds_nul;
 use self::{error::OciError, outlasting::Outlasting, query::Query, route::Route};
-use crate::{Server, auth};
+use crate::{
+    Server,
+    auth::{self, Rejection, Rows},
+};
 
 /// A request on its way to an endpoint.
 struct Call {
     server: Arc<Server>,
     caller: Caller,
     parts: Parts,
+    /// Where decisions are written down, if the request writes.
+    rows: Option<Rows>,
 }
 
 impl Call {
     /// Asks whether the caller may do this to the repository.
-    fn allow(&self, action: Action, name: &RepositoryName) -> Result<(), OciError> {
-        self.allow_on(action, Resource::Repository(name))
+    async fn allow(&self, action: Action, name: &RepositoryName) -> Result<(), OciError> {
+        self.allow_on(action, Resource::Repository(name), None)
+            .await
     }
 
-    fn allow_on(&self, action: Action, resource: Resource<'_>) -> Result<(), OciError> {
-        auth::authorize(&self.server, &self.caller, action, resource).map_err(|rejection| {
+    /// Asks whether the caller may do this to the tag or manifest of the
+    /// repository.
+    async fn allow_reference(
+        &self,
+        action: Action,
+        name: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<(), OciError> {
+        let tag = match reference {
+            Reference::Tag(tag) => Some(tag.as_str()),
+            Reference::Digest(_) => None,
+        };
+        self.allow_on(action, Resource::Repository(name), tag).await
+    }
+
+    async fn allow_on(
+        &self,
+        action: Action,
+        resource: Resource<'_>,
+        tag: Option<&str>,
+    ) -> Result<(), OciError> {
+        let ask = Ask {
+            caller: &self.caller,
+            action,
+            resource,
+            tag,
+        };
+        let asked = auth::authorize(&self.server, &ask, self.rows.as_ref()).await;
+        asked.map_err(|rejection| {
             let scope = auth::scope_for(action, resource);
             OciError::rejected(&self.server, &self.parts, Some(&scope), &rejection)
         })
@@ -58,7 +91,7 @@ impl Call {
     /// The registry, acting for the caller: what is done has its name.
     fn registry(&self) -> Registry {
         match &self.caller.principal {
-            Some(principal) => self.server.registry.acting_as(&principal.name),
+            Some(principal) => self.server.registry.acting_as(&principal.login_name()),
             None => Registry::clone(&self.server.registry),
         }
     }
@@ -71,19 +104,24 @@ impl Call {
             landfall_identity::Error::Database(error) => {
                 landfall_registry::Error::Database(error).into()
             }
-            error => {
-                let rejection = auth::Rejection::Failed(error);
-                OciError::rejected(&self.server, &self.parts, None, &rejection)
-            }
+            error => Rejection::from(error).told().into(),
         })
     }
 
-    fn may_pull(&self, name: &RepositoryName) -> bool {
-        let resource = Resource::Repository(name);
-        self.server
-            .identity
-            .authorize(&self.caller, Action::Pull, resource)
-            .is_ok()
+    /// Whether the caller may read the repository. A refusal is an answer, and
+    /// not the end of the request.
+    async fn may_pull(&self, name: &RepositoryName) -> Result<bool, OciError> {
+        let ask = Ask {
+            caller: &self.caller,
+            action: Action::Pull,
+            resource: Resource::Repository(name),
+            tag: None,
+        };
+        match auth::authorize(&self.server, &ask, None).await {
+            Ok(()) => Ok(true),
+            Err(Rejection::Refused(_)) => Ok(false),
+            Err(rejection) => Err(rejection.told().into()),
+        }
     }
 
     fn query(&self) -> Result<Query, OciError> {
@@ -102,13 +140,21 @@ impl Call {
 ///
 /// A request that writes outlasts its client ([`Outlasting`]): a write shall
 /// come to its own end. It sees the body break off, keeps what an upload may keep, and
-/// discards the rest.
+/// discards the rest. It is answered when what was decided about it is in the
+/// audit log.
 pub(crate) async fn handle(State(server): State<Arc<Server>>, request: Request<Body>) -> Response {
     let answered = if matches!(*request.method(), Method::GET | Method::HEAD) {
-        answer(server, request).await
+        answer(server, request, None).await
     } else {
-        let writing = Outlasting::new(answer(server, request)).await;
-        writing.unwrap_or_else(|| Err(OciError::internal()))
+        let writing = Outlasting::new(async move {
+            let rows = Rows::default();
+            let answered = answer(server, request, Some(rows.clone())).await;
+            let settled = rows.settle().await;
+            settled.map_err(|error| OciError::from(Rejection::from(error).told()))?;
+            answered
+        });
+        let written = writing.await;
+        written.unwrap_or_else(|| Err(OciError::internal()))
     };
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     // Old clients look for it before they speak.
@@ -119,9 +165,13 @@ pub(crate) async fn handle(State(server): State<Arc<Server>>, request: Request<B
     response
 }
 
-async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response, OciError> {
+async fn answer(
+    server: Arc<Server>,
+    request: Request<Body>,
+    rows: Option<Rows>,
+) -> Result<Response, OciError> {
     let (parts, body) = request.into_parts();
-    let caller = match auth::caller(&server.identity, &parts.headers).await {
+    let caller = match auth::caller(&server, &parts).await {
         Ok(caller) => caller,
         Err(rejection) => {
             let scope = scope_of(&parts);
@@ -139,6 +189,7 @@ async fn answer(server: Arc<Server>, request: Request<Body>) -> Result<Response,
         server,
         caller,
         parts,
+        rows,
     };
     match (route, method) {
         (Route::Base, Method::GET | Method::HEAD) => base(&call),
@@ -177,7 +228,7 @@ fn scope_of(parts: &Parts) -> Option<String> {
     };
     match &route {
         Route::Base => None,
-        Route::Catalog => Some(auth::scope_for(Action::Pull, Resource::Registry)),
+        Route::Catalog => Some(auth::scope_for(Action::ListCatalog, Resource::Registry)),
         Route::Tags(name)
         | Route::Manifest(name, _)
         | Route::Blob(name, _)
@@ -196,7 +247,7 @@ fn base(call: &Call) -> Result<Response, OciError> {
         .headers
         .contains_key(axum::http::header::AUTHORIZATION);
     if !sent {
-        let rejection = auth::Rejection::Refused(landfall_identity::Refusal::Unauthenticated);
+        let rejection = Rejection::Refused(landfall_identity::Refusal::Unauthenticated);
         return Err(OciError::rejected(
             &call.server,
             &call.parts,

@@ -15,16 +15,17 @@ const MOST: usize = 100;
 impl Query {
     /// The query of a request. One with a NUL is refused: no name holds one.
     pub(super) fn of(uri: &Uri) -> Result<Self, OciError> {
-        if holds_nul(uri.query().unwrap_or_default()) {
+        Self::parse(uri.query().unwrap_or_default())
+    }
+
+    /// The same of a text: a query, or a form.
+    pub(super) fn parse(text: &str) -> Result<Self, OciError> {
+        if holds_nul(text) || text.contains('\0') {
             let message = "the query holds a NUL; leave it out".to_owned();
             let status = StatusCode::BAD_REQUEST;
             return Err(OciError::new(status, ErrorCode::Unsupported, message));
         }
-        let pairs = uri
-            .query()
-            .unwrap_or_default()
-            .split('&')
-            .filter(|pair| !pair.is_empty());
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
         Ok(Self(
             pairs
                 .take(MOST)

@@ -18,7 +18,7 @@ pub(super) async fn list(
     name: RepositoryName,
     subject: Digest,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     let query = call.query()?;
     let size = query.page_size(PAGE)?.max(1);
     let kind = query.get("artifactType");

@@ -21,7 +21,7 @@ struct Tags {
 }
 
 pub(super) async fn list(call: Call, name: RepositoryName) -> Result<Response, OciError> {
-    call.allow(Action::Pull, &name)?;
+    call.allow(Action::Pull, &name).await?;
     let query = call.query()?;
     let size = query.page_size(PAGE)?;
     let page = call

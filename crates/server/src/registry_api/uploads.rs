@@ -20,7 +20,7 @@ pub(super) async fn start(
     name: RepositoryName,
     body: Body,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     let query = call.query()?;
     let account = call.account(&name).await?;
     // A mount that does not work out falls back to an upload.
@@ -67,8 +67,9 @@ async fn mount(
         Some(from) => from.parse().into_iter().collect(),
         None => registry.blob_sources(account, digest).await?,
     };
-    for from in sources.iter().filter(|from| call.may_pull(from)) {
-        if registry.blob_mount(name, account, digest, from).await? {
+    for from in &sources {
+        // The right comes first: what the caller may not read is not looked at.
+        if call.may_pull(from).await? && registry.blob_mount(name, account, digest, from).await? {
             return Ok(true);
         }
     }
@@ -80,7 +81,7 @@ pub(super) async fn status(
     name: RepositoryName,
     id: UploadId,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     let status = call.server.registry.upload_status(&name, id).await?;
     Ok((StatusCode::NO_CONTENT, progress(&name, status)).into_response())
 }
@@ -91,7 +92,7 @@ pub(super) async fn append(
     id: UploadId,
     body: Body,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     let range = chunk(&call, &name, id).await?;
     let appended = call
         .server
@@ -108,7 +109,7 @@ pub(super) async fn finish(
     id: UploadId,
     body: Body,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     let query = call.query()?;
     let Some(named) = query.get("digest") else {
         let message = "the closing request must name the `digest` of the blob".to_owned();
@@ -133,7 +134,7 @@ pub(super) async fn cancel(
     name: RepositoryName,
     id: UploadId,
 ) -> Result<Response, OciError> {
-    call.allow(Action::Push, &name)?;
+    call.allow(Action::Push, &name).await?;
     call.server.registry.upload_cancel(&name, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

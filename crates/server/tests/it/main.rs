@@ -4,3 +4,4 @@
 
 mod listen;
 mod observe;
+mod worlds;

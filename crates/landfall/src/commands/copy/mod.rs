@@ -12,11 +12,11 @@ use anyhow::{Context, Result, bail};
 use landfall_transfer::{
     Access, Home, Keychain, Login, Outcome, Pattern, Place, Plan, Report, Request, Selection,
 };
-use reqwest::Url;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     cli::{Connection, Format},
+    client::Client,
     output,
 };
 
@@ -30,12 +30,12 @@ const LIST: u64 = 64 << 20;
 
 pub(super) async fn run(
     connection: &Connection,
-    server: &Url,
+    client: &Client,
     arguments: Arguments,
     format: Format,
 ) -> Result<ExitCode> {
     let mut terminated = signal(SignalKind::terminate())?;
-    let work = copy(connection, server, arguments, format);
+    let work = copy(connection, client, arguments, format);
     tokio::select! {
         ended = work => ended,
         _ = tokio::signal::ctrl_c() => interrupted(),
@@ -51,12 +51,12 @@ fn interrupted() -> ! {
 
 async fn copy(
     connection: &Connection,
-    server: &Url,
+    client: &Client,
     arguments: Arguments,
     format: Format,
 ) -> Result<ExitCode> {
     let is_dry = arguments.dry_run;
-    let plan = landfall_transfer::plan(request(connection, server, arguments)?).await?;
+    let plan = landfall_transfer::plan(request(connection, client, arguments)?).await?;
     if is_dry {
         return Ok(summary::plan(&plan, format));
     }
@@ -77,16 +77,16 @@ async fn carry_out(plan: Plan, format: Format) -> Report {
     report
 }
 
-fn request(connection: &Connection, server: &Url, arguments: Arguments) -> Result<Request> {
+fn request(connection: &Connection, client: &Client, arguments: Arguments) -> Result<Request> {
     let mut certificates = Vec::new();
     if let Some(path) = &connection.ca_certificate {
         certificates.push(std::fs::read(path).with_context(|| path.display().to_string())?);
     }
-    let password = connection.password.as_ref();
+    let login = client.name_and_password();
     let home = Home {
-        url: server.clone(),
-        login: password.map(|password| Login::new(&connection.user, password)),
-        hint: "give the password in LANDFALL_PASSWORD".to_owned(),
+        url: client.base().clone(),
+        login: login.map(|(name, password)| Login::new(name, password)),
+        hint: "run `landfall login`, or give the password in LANDFALL_PASSWORD".to_owned(),
     };
     let access = |login: Option<Login>, plain_http: bool| Access {
         home: Some(home.clone()),

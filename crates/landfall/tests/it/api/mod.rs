@@ -1,13 +1,17 @@
 //! `/api/v1` from outside: every endpoint, its errors and its document.
 
 mod access;
+mod decisions;
 mod document;
+mod identities;
 mod images;
 mod layers;
 mod operation;
+mod policies;
 mod repositories;
 mod routes;
 mod tags;
+mod token_service;
 
 use reqwest::{Method, Response};
 use serde_json::Value;

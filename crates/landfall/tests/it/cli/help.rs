@@ -85,7 +85,7 @@ fn the_examples_are_commands_that_exist() {
             let Some((_, example)) = line.split_once("landfall ") else {
                 continue;
             };
-            let example = example.split(['|', '>']).next().unwrap_or_default();
+            let example = example.split(['|', '<', '>']).next().unwrap_or_default();
             // The help of a command is printed only if its words are known.
             let mut given: Vec<&str> = example.split_whitespace().collect();
             given.retain(|word| !word.contains("..."));

@@ -73,17 +73,17 @@ sent       0 B
         &world,
         &["image", "list", "acme/web"],
         " TAGS         DIGEST               KIND      SIZE     PUSHED
- -            sha256:0de343f4d23a  image     4.49 kB  0000-00-00 00:00:00
- 1.1          sha256:164fc6e71392  image     4.49 kB  0000-00-00 00:00:00
- -            sha256:6b841d14a14b  referrer  596 B    0000-00-00 00:00:00
- 1.2, latest  sha256:9a77454fd147  index     491 B    0000-00-00 00:00:00
+ -            sha256:1777665b4775  image     4.49 kB  0000-00-00 00:00:00
+ 1.1          sha256:49d3bbc3fa4e  image     4.49 kB  0000-00-00 00:00:00
+ 1.2, latest  sha256:97ff006ef21b  index     491 B    0000-00-00 00:00:00
+ -            sha256:a0ab8cfc5ec0  referrer  596 B    0000-00-00 00:00:00
 ",
     );
     assert_prints(
         &world,
         &["image", "show", "acme/web:1.2"],
         "digest
-  sha256:9a77454fd1476990cd106462a38da85f96f027ba357cebdfed236077b5dffc0b
+  sha256:97ff006ef21be7989e5e132a0038d49658c9dbaf5f9ccae9bb48f9b63ccac84c
 tags           1.2, latest
 media type     application/vnd.oci.image.index.v1+json
 pushed         0000-00-00 00:00:00
@@ -96,13 +96,13 @@ referrers      0
     assert_prints(
         &world,
         &["image", "tree", "acme/web:1.2"],
-        "index sha256:9a77454fd147  491 B  [1.2, latest]
-├─ image sha256:164fc6e71392  linux/amd64  4.49 kB  [1.1]
+        "index sha256:97ff006ef21b  491 B  [1.2, latest]
+├─ image sha256:49d3bbc3fa4e  linux/amd64  4.49 kB  [1.1]
 │  ├─ layer sha256:f5cb0358ebd8  3.00 kB
 │  ├─ layer sha256:1f1c165eb02e  500 B
-│  └─ referrer sha256:6b841d14a14b  596 B  application/vnd.example.signature
+│  └─ referrer sha256:a0ab8cfc5ec0  596 B  application/vnd.example.signature
 │     └─ layer sha256:44136fa355b3  2 B
-└─ image sha256:0de343f4d23a  linux/arm64  4.49 kB
+└─ image sha256:1777665b4775  linux/arm64  4.49 kB
    ├─ layer sha256:f5cb0358ebd8  3.00 kB
    └─ layer sha256:48a164bc216c  500 B
 ",
@@ -143,8 +143,8 @@ async fn what_changes_something_says_what_it_did() {
         &world,
         &["image", "delete", "--purge", "acme/web:latest"],
         "deleted acme/web:latest
-  sha256:9a77454fd1476990cd106462a38da85f96f027ba357cebdfed236077b5dffc0b
-  sha256:0de343f4d23afd8392f6465f278777088e90efbd97bbac2f58d9af0ffca8ad08
+  sha256:97ff006ef21be7989e5e132a0038d49658c9dbaf5f9ccae9bb48f9b63ccac84c
+  sha256:1777665b47755f8f167494f60bbf497778ea68b3be38fbf70a0b26285cd6f215
 ",
     );
     assert_prints(

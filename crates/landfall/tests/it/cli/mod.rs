@@ -1,9 +1,13 @@
 //! The commands, as people and scripts use them.
 
+mod admin;
 mod backup;
 mod errors;
 mod help;
+mod identities;
 mod listing;
+mod login;
+mod policies;
 mod restore;
 mod tags;
 
@@ -72,6 +76,8 @@ fn landfall(words: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    // Nor the logins that they have kept.
+    command.env("XDG_CONFIG_HOME", "/nonexistent");
     command
 }
 

@@ -13,14 +13,14 @@ use crate::{
 
 /// A daemon, and a client that talks to it. What is declared first is ended
 /// first.
-struct Docker {
+pub(super) struct Docker {
     _daemon: Daemon,
-    scratch: Scratch,
-    host: String,
+    pub(super) scratch: Scratch,
+    pub(super) host: String,
 }
 
 impl Docker {
-    fn start(scratch: Scratch, server: &Server) -> Self {
+    pub(super) fn start(scratch: Scratch, server: &Server) -> Self {
         let host = server.host().to_owned();
         let socket = format!("unix://{}", scratch.path("docker.sock").display());
         scratch.folder("client");
@@ -46,17 +46,17 @@ impl Docker {
         }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = client(&self.scratch);
         command.args(words);
         command
     }
 
-    fn run(&self, words: &[&str]) -> String {
+    pub(super) fn run(&self, words: &[&str]) -> String {
         run(&mut self.command(words)).trim().to_owned()
     }
 
-    fn fails(&self, words: &[&str]) -> bool {
+    pub(super) fn fails(&self, words: &[&str]) -> bool {
         !output_of(&mut self.command(words), "").status.success()
     }
 
@@ -70,12 +70,12 @@ impl Docker {
         ]
     }
 
-    fn image(&self, name: &str) -> String {
+    pub(super) fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.host)
     }
 
     /// Brings an image of a layout into the daemon, under a name.
-    fn load(&self, layout: &Layout, tag: &str, name: &str) {
+    pub(super) fn load(&self, layout: &Layout, tag: &str, name: &str) {
         let archive = self.scratch.path("archive.tar");
         let to = format!("docker-archive:{}:{name}", archive.display());
         let copy = ["--insecure-policy", "copy", &layout.transport(tag), &to];

@@ -6,6 +6,7 @@
 mod containerd;
 mod copy;
 mod docker;
+mod identity;
 mod layout;
 mod podman;
 mod scratch;

@@ -19,13 +19,13 @@ cgroup_manager = \"cgroupfs\"
 ";
 
 /// podman with its own storage.
-struct Podman {
-    scratch: Scratch,
-    host: String,
+pub(super) struct Podman {
+    pub(super) scratch: Scratch,
+    pub(super) host: String,
 }
 
 impl Podman {
-    fn of(scratch: Scratch, server: &Server) -> Self {
+    pub(super) fn of(scratch: Scratch, server: &Server) -> Self {
         scratch.write("containers.conf", SETTINGS);
         // It wants the file that it keeps its logins in to be there.
         scratch.write("podman-auth.json", "{}");
@@ -36,7 +36,7 @@ impl Podman {
         }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(super) fn command(&self, words: &[&str]) -> Command {
         let path = |name: &str| self.scratch.path(name);
         let mut command = tool("podman", "podman");
         command
@@ -57,11 +57,11 @@ impl Podman {
 
     /// Brings the image of the layout into the storage, and gives its id. The
     /// path of the layout becomes its name, so it has to be this short.
-    fn load(&self) -> String {
+    pub(super) fn load(&self) -> String {
         self.run(&["pull", "--quiet", "oci:layout:one"])
     }
 
-    fn run(&self, words: &[&str]) -> String {
+    pub(super) fn run(&self, words: &[&str]) -> String {
         run(&mut self.command(words)).trim().to_owned()
     }
 
@@ -79,12 +79,12 @@ impl Podman {
             .success()
     }
 
-    fn image(&self, name: &str) -> String {
+    pub(super) fn image(&self, name: &str) -> String {
         format!("{}/{name}", self.host)
     }
 }
 
-fn layout(scratch: &Scratch) -> Layout {
+pub(super) fn layout(scratch: &Scratch) -> Layout {
     Layout::make(scratch, &[("one", "amd64", "hello from podman")])
 }
 

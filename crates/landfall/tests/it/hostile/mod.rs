@@ -9,6 +9,7 @@ mod large;
 mod names;
 mod raw;
 mod slow;
+mod tokens;
 mod uploads;
 
 use std::{fs, path::Path, time::Duration};

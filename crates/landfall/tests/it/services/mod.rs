@@ -5,10 +5,12 @@
 //! | `suites` | the suites of the embedded stores, once more |
 //! | `refusals` | what can be wrong at a start, each told in one sentence |
 //! | `replicas` | several servers on one database and one bucket |
+//! | `identity` | what one server takes away, the other refuses |
 //! | `local_store` | one server for a store on a disk |
 //! | `moving` | backups from one kind of database to the other |
 //! | `redirects` | pulls straight from the bucket |
 
+mod identity;
 mod local_store;
 mod moving;
 mod redirects;

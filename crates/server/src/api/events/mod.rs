@@ -133,7 +133,7 @@ pub(super) async fn list(
     headers: HeaderMap,
     Parameters(query): Parameters<EventQuery>,
 ) -> Result<Response, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let filter = query.filter(&call).await?;
     let notify = &call.server.notify;
     if wants_stream(&headers) {

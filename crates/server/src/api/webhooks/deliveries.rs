@@ -120,7 +120,7 @@ pub(in crate::api) async fn list(
     Segments(id): Segments<WebhookId>,
     Parameters(query): Parameters<DeliveryQuery>,
 ) -> Result<Json<Listing<DeliveryBody>>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let state = match query.state.as_deref() {
         Some(word) => Some(DeliveryState::parse(word).ok_or_else(|| {
             let detail = format!("`{word}` is none of `pending`, `delivered` and `dead`");
@@ -151,7 +151,7 @@ pub(in crate::api) async fn redeliver(
     call: Call,
     Segments((id, delivery)): Segments<(WebhookId, DeliveryId)>,
 ) -> Result<(StatusCode, Json<DeliveryBody>), Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let delivery = call.server.notify.redeliver(id, delivery).await?;
     Ok((StatusCode::ACCEPTED, Json(delivery.into())))
 }
@@ -166,6 +166,6 @@ pub(in crate::api) async fn test(
     call: Call,
     Segments(id): Segments<WebhookId>,
 ) -> Result<Json<AttemptBody>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     Ok(Json(call.server.notify.webhook_test(id).await?.into()))
 }

@@ -26,8 +26,8 @@ const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 const USUAL_OVERLAP: Duration = Duration::from_hours(24);
 
 /// A secret is nothing for a cache.
-type Unstored = [(HeaderName, &'static str); 1];
-const UNSTORED: Unstored = [(header::CACHE_CONTROL, "no-store")];
+pub(super) type Unstored = [(HeaderName, &'static str); 1];
+pub(super) const UNSTORED: Unstored = [(header::CACHE_CONTROL, "no-store")];
 
 /// A webhook.
 #[derive(Debug, Serialize, ToSchema)]
@@ -178,7 +178,7 @@ pub(super) async fn list(
     call: Call,
     Parameters(query): Parameters<WebhookQuery>,
 ) -> Result<Json<Listing<WebhookBody>>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let account = match &query.account {
         Some(name) => Some(call.account_named(name).await?),
         None => None,
@@ -204,7 +204,7 @@ pub(super) async fn create(
     call: Call,
     content: Content,
 ) -> Result<(StatusCode, Unstored, Json<WebhookWithSecret>), Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let new: NewWebhook = content.read().await?;
     let account = match (&new.account, &call.caller.principal) {
         (Some(name), _) => call.account_named(name).await?,
@@ -219,7 +219,7 @@ pub(super) async fn create(
     };
     let notify = &call.server.notify;
     let made = notify
-        .webhook_create(account, plan, call.caller.name())
+        .webhook_create(account, plan, &call.caller.name())
         .await?;
     Ok((StatusCode::CREATED, UNSTORED, Json(made.into())))
 }
@@ -234,7 +234,7 @@ pub(super) async fn show(
     call: Call,
     Segments(id): Segments<WebhookId>,
 ) -> Result<Json<WebhookBody>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     Ok(Json(call.server.notify.webhook_show(id).await?.into()))
 }
 
@@ -249,7 +249,7 @@ pub(super) async fn update(
     Segments(id): Segments<WebhookId>,
     content: Content,
 ) -> Result<Json<WebhookBody>, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let changes: WebhookChanges = content.read().await?;
     let parsed = |texts: Option<Vec<String>>| texts.map(|texts| patterns(&texts)).transpose();
     let change = WebhookChange {
@@ -272,7 +272,7 @@ pub(super) async fn delete(
     call: Call,
     Segments(id): Segments<WebhookId>,
 ) -> Result<StatusCode, Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     call.server.notify.webhook_delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -288,7 +288,7 @@ pub(super) async fn rotate(
     Segments(id): Segments<WebhookId>,
     content: Content,
 ) -> Result<(Unstored, Json<WebhookWithSecret>), Problem> {
-    call.allow_operation()?;
+    call.allow_operation().await?;
     let rotation: Rotation = content.read().await?;
     let overlap = rotation
         .overlap_seconds

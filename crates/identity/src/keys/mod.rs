@@ -1,11 +1,16 @@
 //! The keys that all servers on one database share.
 //!
-//! The key that signs tokens lies in the database, sealed under the master
-//! key, so that a token of one server is good on the others. The first server
-//! that starts makes it; of two at once, one row wins, and both use that one.
+//! The keys that sign tokens lie in the database, sealed under the master key,
+//! so that a token of one server is good on the others. The first server that
+//! starts makes the first one; of two at once, one row wins, and both use it.
 //! The database also knows the fingerprint of its master key: a server that has
 //! another one could neither open what is sealed nor seal anything that others
 //! open, so it is refused before it serves.
+//!
+//! How keys follow each other is told in [`rotation`].
+
+mod ring;
+mod rotation;
 
 use std::{
     fs::{self, File},
@@ -13,16 +18,18 @@ use std::{
     path::Path,
 };
 
-use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
 use landfall_clock::{Clock, Timestamp};
 use landfall_database::Database;
 use landfall_seal::MasterKey;
 use zeroize::Zeroizing;
 
+pub(crate) use self::ring::{Key, KeyRing};
+pub use self::rotation::SigningKey;
+use self::rotation::{make, stored};
 use crate::{Error, store};
 
-/// What the signing key is sealed for.
-const PURPOSE: &str = "token signing key";
+/// What the one key of an earlier version is sealed for.
+const EARLIER_PURPOSE: &str = "token signing key";
 /// The file of the signing key in the folder of keys, up to version 0.1.
 const EARLIER_FILE: &str = "token-signing.pk8";
 
@@ -56,38 +63,46 @@ pub async fn master_key_forget(database: &Database) -> Result<(), Error> {
     Ok(database.write(store::keys::master_key_forget).await?)
 }
 
-/// The key that signs tokens, as PKCS #8. `earlier` is the folder where an
-/// earlier version has kept it: that one is taken over.
-pub(crate) async fn token_key_ensure(
+/// Sees to it that there is a key that signs tokens. One that an earlier
+/// version has kept in the database, or in a file of the folder `earlier`, is
+/// taken over.
+pub(crate) async fn signing_key_ensure(
     database: &Database,
     master: &MasterKey,
     earlier: &Path,
     now: Timestamp,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let opened = |sealed: Vec<u8>| master.open(PURPOSE, &sealed).map_err(Error::Sealed);
-    let known = database.read(store::keys::token_key_find).await?;
-    if let Some(sealed) = known {
-        return opened(sealed);
+) -> Result<(), Error> {
+    let (keys, sealed) = database
+        .read(|tx| {
+            let keys = store::keys::signing_key_list(tx)?;
+            Ok::<_, landfall_database::Error>((keys, store::keys::token_key_find(tx)?))
+        })
+        .await?;
+    if !keys.is_empty() {
+        return Ok(());
     }
     let file = earlier.join(EARLIER_FILE);
-    let pkcs8 = match fs::read(&file) {
-        Ok(pkcs8) => Zeroizing::new(pkcs8),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-                .map_err(|error| Error::Key(error.to_string()))?;
-            Zeroizing::new(made.as_ref().to_vec())
+    let (pkcs8, of_file) = match (sealed, fs::read(&file)) {
+        (Some(sealed), _) => {
+            let opened = master.open(EARLIER_PURPOSE, &sealed);
+            (opened.map_err(Error::Sealed)?, false)
         }
-        Err(error) => return Err(Error::Key(format!("`{}`: {error}", file.display()))),
+        (None, Ok(pkcs8)) => (Zeroizing::new(pkcs8), true),
+        (None, Err(error)) if error.kind() == io::ErrorKind::NotFound => (make()?, false),
+        (None, Err(error)) => {
+            return Err(Error::Key(format!("`{}`: {error}", file.display())));
+        }
     };
-    let sealed = master.seal(PURPOSE, &pkcs8);
-    let kept = database
-        .write(move |tx| store::keys::token_key_ensure(tx, &sealed, now))
+    let first = stored(master, &pkcs8, now, now)?;
+    let public = first.public.clone();
+    database
+        .write(move |tx| store::keys::signing_key_ensure(tx, &first))
         .await?;
-    let key = opened(kept)?;
-    if *key == *pkcs8 {
+    let kept = database.read(store::keys::signing_key_list).await?;
+    if of_file && kept.iter().any(|key| key.public == public) {
         remove(&file, earlier);
     }
-    Ok(key)
+    Ok(())
 }
 
 /// Removes the file of an earlier version, whose key is in the database now.

@@ -1,0 +1,142 @@
+//! Authorization tokens: for hours, and for all that their principal may do.
+
+use super::*;
+
+on_each!(
+    an_authorization_token_is_its_principals_password_for_twelve_hours,
+    a_token_is_revoked_with_what_was_made_from_it,
+    all_tokens_of_a_principal_end_at_once_and_later_ones_are_good,
+    a_token_ends_with_the_api_key_that_made_it,
+    its_lifetime_has_bounds,
+);
+
+async fn an_authorization_token_is_its_principals_password_for_twelve_hours(kind: Kind) {
+    let place = Place::new(kind).await;
+    let identity = place.server().await;
+    let (name, caller) = user(&identity, "alice").await;
+    let (id, token) = authorization(&identity, &caller).await;
+    let secret = Secret::new(token.clone());
+    for login in [name.to_string().as_str(), "token"] {
+        let proven = identity.caller_by_password(login, &secret, None).await;
+        let proven = proven.expect("taken as a password");
+        assert_eq!(proven.principal, caller.principal);
+        assert_eq!(proven.credential.kind, CredentialKind::AuthorizationToken);
+        assert_eq!(proven.credential.id, Some(id.to_string()));
+    }
+    for login in ["admin", "acme/bob", "alice", ""] {
+        let refused = identity.caller_by_password(login, &secret, None).await;
+        assert!(
+            matches!(refused, Err(Error::Unauthenticated { .. })),
+            "{login:?} got in"
+        );
+    }
+    place.clock.advance(Duration::from_secs(12 * 3600 - 1));
+    assert_eq!(reason(&identity, &token).await, "good");
+    place.clock.advance(Duration::from_secs(1));
+    assert_eq!(reason(&identity, &token).await, "the token has ended");
+}
+
+async fn a_token_is_revoked_with_what_was_made_from_it(kind: Kind) {
+    let place = Place::new(kind).await;
+    let identity = place.server().await;
+    let (_, caller) = user(&identity, "alice").await;
+    let by = admin(&identity).await;
+    let (id, token) = authorization(&identity, &caller).await;
+    let (_, other) = authorization(&identity, &caller).await;
+    let proven = identity.caller_by_token(&token, None).await.expect("good");
+    let child = bearer(&identity, &proven).await;
+    let principal = caller.principal.as_ref().expect("somebody").id;
+    let listed = identity.authorization_token_list(principal, None, 10).await;
+    assert_eq!(listed.expect("a list").entries.len(), 2);
+    identity.token_revoke(id, &by).await.expect("revoked");
+    let revoked = "the token was revoked, or what it was made with";
+    assert_eq!(reason(&identity, &token).await, revoked);
+    assert_eq!(reason(&identity, &child).await, revoked);
+    assert_eq!(reason(&identity, &other).await, "good");
+    let shown = identity.authorization_token_show(id).await.expect("shown");
+    assert!(shown.expect("known").revoked.is_some());
+    identity.token_revoke(id, &by).await.expect("once more");
+}
+
+async fn all_tokens_of_a_principal_end_at_once_and_later_ones_are_good(kind: Kind) {
+    let place = Place::new(kind).await;
+    let (identity, other) = (place.server().await, place.server().await);
+    let (_, caller) = user(&identity, "alice").await;
+    let by = admin(&identity).await;
+    let principal = caller.principal.as_ref().expect("somebody").id;
+    let before = [
+        bearer(&identity, &caller).await,
+        authorization(&identity, &caller).await.1,
+    ];
+    identity
+        .principal_tokens_revoke(principal, &by)
+        .await
+        .expect("revoked");
+    // A server that has not heard of it signs tokens that are as good as old
+    // ones.
+    let late = bearer(&other, &caller).await;
+    let ended = "the tokens of the principal were revoked";
+    for token in before.iter().chain([&late]) {
+        assert_eq!(reason(&identity, token).await, ended);
+    }
+    let later = bearer(&identity, &caller).await;
+    assert_eq!(reason(&identity, &later).await, "good");
+    // The other one sees that this token is of a later epoch than its own.
+    assert_eq!(reason(&other, &later).await, "good");
+    assert_eq!(reason(&other, &before[0]).await, ended);
+}
+
+async fn a_token_ends_with_the_api_key_that_made_it(kind: Kind) {
+    let place = Place::new(kind).await;
+    let identity = place.server().await;
+    let (name, _) = user(&identity, "alice").await;
+    let by = admin(&identity).await;
+    let hour = Duration::from_hours(1);
+    let made = identity
+        .api_key_create(&name, "build", Some(hour), &by)
+        .await;
+    let (key, secret) = made.expect("a key");
+    let caller = identity.caller_by_token(secret.reveal(), None).await;
+    let caller = caller.expect("good");
+    let issued = identity.authorization_token_issue(&caller, None).await;
+    let issued = issued.expect("a token");
+    assert_eq!(issued.lifetime(), hour, "no longer than the key");
+    let token = issued.token.reveal();
+    let of_key = bearer(&identity, &caller).await;
+    let proven = identity.caller_by_token(token, None).await.expect("good");
+    let of_token = bearer(&identity, &proven).await;
+    identity
+        .api_key_delete(&name, key.id, &by)
+        .await
+        .expect("deleted");
+    for token in [token, &of_key, &of_token] {
+        assert_eq!(
+            reason(&identity, token).await,
+            "the token was revoked, or what it was made with"
+        );
+    }
+}
+
+async fn its_lifetime_has_bounds(kind: Kind) {
+    let place = Place::new(kind).await;
+    let identity = place.server().await;
+    let caller = admin(&identity).await;
+    for (seconds, good) in [
+        (0, false),
+        (59, false),
+        (60, true),
+        (43_200, true),
+        (43_201, false),
+    ] {
+        let lifetime = Some(Duration::from_secs(seconds));
+        let issued = identity.authorization_token_issue(&caller, lifetime).await;
+        assert_eq!(issued.is_ok(), good, "{seconds} seconds");
+    }
+    let nobody = Caller::ANONYMOUS;
+    assert!(
+        identity
+            .authorization_token_issue(&nobody, None)
+            .await
+            .is_err()
+    );
+}
