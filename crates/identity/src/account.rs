@@ -38,7 +38,11 @@ impl Identity {
     /// The account that a repository of this name belongs to, made if it is
     /// not there. The caller has been asked whether it may push.
     /// [`Error::NotFound`] if the account was deleted.
-    pub async fn account_ensure(&self, repository: &RepositoryName) -> Result<AccountId, Error> {
+    pub async fn account_ensure(
+        &self,
+        repository: &RepositoryName,
+        by: &Caller,
+    ) -> Result<AccountId, Error> {
         let name = repository.account().to_string();
         let found = store::accounts::account_look_up(&self.database, &name).await?;
         if let Some(account) = found {
@@ -47,8 +51,12 @@ impl Identity {
         let now = self.clock.now();
         let id = AccountId::new_at(now.unix_micros());
         let wanted = name.clone();
+        let row = self
+            .audit
+            .stamp(event(by, "account.create", &name).id(id), now);
         let ensured = self.database.write(move |tx| {
             if store::accounts::account_insert(tx, id, &wanted, now)? {
+                store::audit::audit_insert(tx, std::slice::from_ref(&row))?;
                 epoch::bump(tx, epoch::ACCESS)?;
             }
             store::accounts::account_find(tx, &wanted)
@@ -147,7 +155,32 @@ impl Identity {
 
     /// Changes what access depends on: `work`, its line of the audit log, and
     /// the next epoch, in one transaction. An error of `work` undoes it all.
-    pub(crate) async fn change<T, F>(&self, event: AuditEvent, mut work: F) -> Result<T, Error>
+    pub(crate) async fn change<T, F>(&self, event: AuditEvent, work: F) -> Result<T, Error>
+    where
+        F: FnMut(&WriteTransaction<'_>) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let changed = self.write_down(event, true, work).await?;
+        self.own_write_seen().await;
+        Ok(changed)
+    }
+
+    /// Adds what access did not depend on before: `work` and its line of the
+    /// audit log, in one transaction. An error of `work` undoes it all.
+    pub(crate) async fn add<T, F>(&self, event: AuditEvent, work: F) -> Result<T, Error>
+    where
+        F: FnMut(&WriteTransaction<'_>) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.write_down(event, false, work).await
+    }
+
+    async fn write_down<T, F>(
+        &self,
+        event: AuditEvent,
+        begins_epoch: bool,
+        mut work: F,
+    ) -> Result<T, Error>
     where
         F: FnMut(&WriteTransaction<'_>) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
@@ -156,13 +189,13 @@ impl Identity {
         let changed = self.database.write(move |tx| {
             let done = work(tx)?;
             store::audit::audit_insert(tx, std::slice::from_ref(&row))?;
-            // Last: from here on, other changes wait for this one.
-            epoch::bump(tx, epoch::ACCESS)?;
+            if begins_epoch {
+                // Last: from here on, other changes wait for this one.
+                epoch::bump(tx, epoch::ACCESS)?;
+            }
             Ok::<T, Error>(done)
         });
-        let changed = changed.await?;
-        self.own_write_seen().await;
-        Ok(changed)
+        changed.await
     }
 }
 

@@ -135,7 +135,7 @@ impl Identity {
                 return Err(Error::not_found("API key", id));
             }
             let key = store::api_keys::api_key_find(tx, principal, id)?;
-            store::tokens::api_key_tokens_end(tx, id, now)?;
+            store::tokens::api_key_tokens_renew(tx, id, now)?;
             key.ok_or_else(|| Error::not_found("API key", id))
         });
         Ok((rotated.await?, secret))
@@ -167,6 +167,8 @@ impl Identity {
         key: &str,
         source: Option<IpAddr>,
     ) -> Result<Caller, Error> {
+        // Before anything is read: a token never says that it is younger.
+        let known_in = self.generation().await?.number;
         let now = self.clock.now();
         let parsed = parse(key);
         let id = parsed.as_ref().map(|(id, _)| *id);
@@ -180,8 +182,8 @@ impl Identity {
             kind: CredentialKind::ApiKey,
             id: id.map(|id| id.to_string()),
         };
-        let principal = match owner(found, secret, name, now) {
-            Ok(principal) => principal,
+        let (principal, tokens_from, ends) = match owner(found, secret, name, now) {
+            Ok(owner) => owner,
             Err(reason) => {
                 let name = name.unwrap_or(ANY_NAME);
                 self.login_refused(name, credential, source, reason).await?;
@@ -197,6 +199,9 @@ impl Identity {
             credential,
             source,
             request_id: None,
+            // What was read is no older than the rotation that it tells of.
+            epoch: Some(known_in.max(tokens_from)),
+            ends,
         })
     }
 
@@ -218,22 +223,27 @@ impl Identity {
     }
 }
 
-/// Whose key it is, if the secret is right and the key is good.
+/// Whose key it is, if the secret is right and the key is good; the first epoch
+/// whose tokens of it are good; and when the secret ends.
 fn owner(
     found: Option<StoredKey>,
     secret: &str,
     name: Option<&str>,
     now: Timestamp,
-) -> Result<crate::Principal, &'static str> {
+) -> Result<(crate::Principal, u64, Option<Timestamp>), &'static str> {
     let hash = hash_of(secret);
     let Some(found) = found else {
         return Err("there is no such API key");
     };
     let is = |stored: &[u8]| verify_slices_are_equal(&hash, stored).is_ok();
     let earlier = found.earlier.filter(|(_, until)| now < *until);
-    if !is(&found.hash) && !earlier.is_some_and(|(stored, _)| is(&stored)) {
+    let ends = if is(&found.hash) {
+        found.expires
+    } else if let Some((_, until)) = earlier.filter(|(stored, _)| is(stored)) {
+        Some(found.expires.map_or(until, |expires| expires.min(until)))
+    } else {
         return Err("the secret of the API key is wrong");
-    }
+    };
     if found.expires.is_some_and(|expires| now >= expires) {
         return Err("the API key has ended");
     }
@@ -245,14 +255,14 @@ fn owner(
         Standing::Gone => return Err("the principal of the API key, or its account, was deleted"),
     };
     let Some(name) = name.filter(|name| *name != ANY_NAME) else {
-        return Ok(principal);
+        return Ok((principal, found.tokens_from, ends));
     };
     let meant = name.parse::<LocalName>();
     let same = meant.is_ok_and(|meant| {
         meant.account() == principal.account_name && meant.name() == principal.name
     });
     if same {
-        Ok(principal)
+        Ok((principal, found.tokens_from, ends))
     } else {
         Err("the API key is not that of the given name")
     }

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
+use landfall_clock::Timestamp;
 use landfall_ids::{AccountId, PrincipalId};
 
 use crate::ScopeLimit;
@@ -163,6 +164,11 @@ pub struct Caller {
     pub source: Option<IpAddr>,
     /// The request, for the audit log.
     pub request_id: Option<String>,
+    /// The epoch that it was known in, where it has proved who it is: tokens
+    /// that it asks for are no younger.
+    pub epoch: Option<u64>,
+    /// When its credential ends, if it does: so do tokens that it asks for.
+    pub ends: Option<Timestamp>,
 }
 
 impl Caller {
@@ -177,6 +183,8 @@ impl Caller {
             credential: Credential::NONE,
             source,
             request_id: None,
+            epoch: None,
+            ends: None,
         }
     }
 

@@ -13,9 +13,9 @@ pub enum Error {
         /// What was wrong.
         reason: &'static str,
     },
-    /// Too many wrong passwords for this name from this address. Nothing was
-    /// looked at.
-    #[error("too many wrong passwords from this address; try again in {} s", .retry_after.as_secs().max(1))]
+    /// Too many wrong passwords for this name from this address, or too many
+    /// passwords at once. Nothing was looked at.
+    #[error("too many wrong passwords from this address, or too many at once; try again in {} s", .retry_after.as_secs().max(1))]
     TooManyFailures {
         /// When the next password is looked at.
         retry_after: Duration,

@@ -7,6 +7,7 @@ mod api_key;
 mod audit;
 mod backoff;
 mod caller;
+mod cursor;
 mod error;
 mod first_start;
 mod generation;
@@ -23,6 +24,7 @@ mod session;
 mod source;
 mod store;
 mod token;
+mod turns;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -18,22 +18,19 @@ use argon2::{
 };
 use aws_lc_rs::hmac;
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     AuditEvent, Caller, Credential, Error, Identity, LocalName, ScopeLimit, Secret, api_key,
     backoff::{Backoff, Pair},
     source::Network,
     store::{self, principals::Standing},
+    turns::{self, Turns},
 };
 
 /// How long a successful check is remembered.
 const MEMORY: Duration = Duration::from_mins(5);
 /// Checks that are remembered.
 const REMEMBERED: usize = 1024;
-/// Hashes that are computed at once: a flood of wrong passwords takes two
-/// cores and 38 MiB, and no more.
-static HASHING: Semaphore = Semaphore::const_new(2);
 /// The longest password that is looked at, in bytes. A token that is sent as a
 /// password may be longer.
 const LONGEST: usize = 1024;
@@ -50,10 +47,12 @@ struct Memory {
     /// Until when, by the monotonic clock, a check is remembered.
     verified: Cache<[u8; 32], Duration>,
     backoff: Backoff,
+    turns: Arc<Turns>,
 }
 
 /// A password that was sent, and what it is checked with.
 struct Check {
+    network: Network,
     pair: Pair,
     fingerprint: [u8; 32],
     password: Secret,
@@ -67,6 +66,7 @@ impl Passwords {
             key,
             verified: Cache::new(REMEMBERED),
             backoff: Backoff::new(),
+            turns: Turns::new(),
         }))
     }
 
@@ -80,6 +80,28 @@ impl Passwords {
         fingerprint.copy_from_slice(context.sign().as_ref());
         fingerprint
     }
+
+    /// The hash of a password that somebody chooses for themselves. Who comes
+    /// from this source waits like those who log in from there.
+    pub(crate) async fn hash_new(
+        &self,
+        password: Secret,
+        source: Option<IpAddr>,
+    ) -> Result<String, Error> {
+        if !(SHORTEST..=LONGEST).contains(&password.reveal().len()) {
+            return Err(Error::invalid(format!(
+                "a password has {SHORTEST} to {LONGEST} bytes; choose another"
+            )));
+        }
+        if password.reveal().starts_with(api_key::PREFIX) || is_token(password.reveal()) {
+            return Err(Error::invalid(
+                "this looks like an API key or a token, and would be taken for one; choose another \
+                 password",
+            ));
+        }
+        let permit = self.0.turns.take(Network::of(source)).await?;
+        under(permit, move || hash_here(password.reveal())).await
+    }
 }
 
 /// What came of a check.
@@ -89,8 +111,8 @@ enum Checked {
     Remembered,
     Right,
     Wrong,
-    /// It was not looked at.
-    Wait(Duration),
+    /// It was not looked at, for this reason.
+    Wait(Duration, &'static str),
 }
 
 impl Memory {
@@ -99,7 +121,7 @@ impl Memory {
     /// speed.
     fn known(&self, check: &Check, now: Duration) -> Option<Checked> {
         if let Some(wait) = self.backoff.wait(&check.pair, now) {
-            return Some(Checked::Wait(wait));
+            return Some(Checked::Wait(wait, "too many wrong passwords"));
         }
         let until = self.verified.get(&check.fingerprint)?;
         (now < until).then_some(Checked::Remembered)
@@ -126,6 +148,8 @@ impl Identity {
                 .caller_by_authorization_token(name, password.reveal(), source)
                 .await;
         }
+        // Before anything is read: a token never says that it is younger.
+        let known_in = self.generation().await?.number;
         let known = name.parse::<LocalName>().ok();
         let found = match &known {
             Some(known) if password.reveal().len() <= LONGEST => {
@@ -140,8 +164,10 @@ impl Identity {
         };
         // One name, however it is written.
         let name = known.map_or_else(|| name.to_owned(), |known| known.to_string());
+        let network = Network::of(source);
         let check = Check {
-            pair: Backoff::pair(Network::of(source), &name),
+            network,
+            pair: Backoff::pair(network, &name),
             fingerprint: self
                 .passwords
                 .fingerprint(&name, password.reveal(), &stored),
@@ -149,14 +175,9 @@ impl Identity {
             stored,
         };
         let hashed = match self.password_check(check).await? {
-            Checked::Wait(retry_after) => {
-                self.login_refused(
-                    &name,
-                    Credential::PASSWORD,
-                    source,
-                    "too many wrong passwords",
-                )
-                .await?;
+            Checked::Wait(retry_after, reason) => {
+                self.login_refused(&name, Credential::PASSWORD, source, reason)
+                    .await?;
                 return Err(Error::TooManyFailures { retry_after });
             }
             Checked::Wrong => return self.password_refused(&name, source, WRONG).await,
@@ -179,6 +200,8 @@ impl Identity {
             scope: ScopeLimit::Whole,
             source,
             request_id: None,
+            epoch: Some(known_in),
+            ends: None,
         };
         if hashed {
             self.audit(logged_in(&caller)).await?;
@@ -206,13 +229,20 @@ impl Identity {
         if let Some(known) = memory.known(&check, self.clock.monotonic()) {
             return Ok(known);
         }
-        let permit = turn().await?;
+        let of_pair = memory.turns.of_pair(check.pair).await;
         if let Some(known) = memory.known(&check, self.clock.monotonic()) {
             return Ok(known);
         }
+        let permit = match memory.turns.take(check.network).await {
+            Ok(permit) => permit,
+            Err(Error::TooManyFailures { retry_after }) => {
+                return Ok(Checked::Wait(retry_after, "too many passwords at once"));
+            }
+            Err(error) => return Err(error),
+        };
         let clock = Arc::clone(&self.clock);
         // Who goes away before the answer has failed all the same.
-        under(permit, move || {
+        under((permit, of_pair), move || {
             let right = verify_here(check.password.reveal(), &check.stored)?;
             let now = clock.monotonic();
             if right {
@@ -268,28 +298,14 @@ pub(crate) async fn hash(password: Secret) -> Result<String, Error> {
             "1 to {LONGEST} bytes are expected"
         )));
     }
-    under(turn().await?, move || hash_here(password.reveal())).await
-}
-
-/// As [`hash`], of a password that somebody chooses for themselves.
-pub(crate) async fn hash_new(password: Secret) -> Result<String, Error> {
-    if !(SHORTEST..=LONGEST).contains(&password.reveal().len()) {
-        return Err(Error::invalid(format!(
-            "a password has {SHORTEST} to {LONGEST} bytes; choose another"
-        )));
-    }
-    if password.reveal().starts_with(api_key::PREFIX) || is_token(password.reveal()) {
-        return Err(Error::invalid(
-            "this looks like an API key or a token, and would be taken for one; choose another \
-             password",
-        ));
-    }
-    hash(password).await
+    let permit = turns::own().await?;
+    under(permit, move || hash_here(password.reveal())).await
 }
 
 /// Whether the hash is the password's. The comparison takes constant time.
 pub(crate) async fn verify(password: Secret, hash: String) -> Result<bool, Error> {
-    under(turn().await?, move || verify_here(password.reveal(), &hash)).await
+    let permit = turns::own().await?;
+    under(permit, move || verify_here(password.reveal(), &hash)).await
 }
 
 fn verify_here(password: &str, hash: &str) -> Result<bool, Error> {
@@ -299,16 +315,10 @@ fn verify_here(password: &str, hash: &str) -> Result<bool, Error> {
         .is_ok())
 }
 
-/// Waits until there is room for one more hash.
-async fn turn() -> Result<SemaphorePermit<'static>, Error> {
-    let turn = HASHING.acquire().await;
-    turn.map_err(|_| Error::Password("hashing is closed".to_owned()))
-}
-
 /// Hashes off the async threads. The permit goes with the work: a caller that
 /// goes away ends its waiting, and not the hash that is being computed.
 async fn under<T: Send + 'static>(
-    permit: SemaphorePermit<'static>,
+    permit: impl Send + 'static,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let hashing = tokio::task::spawn_blocking(move || {
@@ -339,13 +349,15 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_caller_that_goes_away_does_not_let_another_hash_start() {
+        let turns = Turns::of(Arc::new(tokio::sync::Semaphore::new(2)));
+        let network = Network::of(None);
         let (started, starts) = channel();
         let mut ends = Vec::new();
         for _ in 0..2 {
             let (end, ended) = channel::<()>();
             ends.push(end);
             let started = started.clone();
-            let permit = turn().await.expect("room");
+            let permit = turns.take(network).await.expect("room");
             let hashing = tokio::spawn(under(permit, move || {
                 started
                     .send(())
@@ -358,13 +370,9 @@ mod tests {
             hashing.abort();
             assert!(hashing.await.is_err(), "its caller is gone");
         }
-        assert_eq!(HASHING.available_permits(), 0, "two hashes are going on");
+        let third = tokio::time::timeout(Duration::from_millis(50), turns.take(network));
+        assert!(third.await.is_err(), "two hashes are going on");
         drop(ends);
-        HASHING
-            .acquire_many(2)
-            .await
-            .expect("both have ended")
-            .forget();
-        HASHING.add_permits(2);
+        drop(turns.take(network).await.expect("one has ended"));
     }
 }

@@ -8,9 +8,7 @@ use landfall_clock::Timestamp;
 use landfall_ids::PrincipalId;
 
 use crate::{
-    AuditEvent, Caller, Error, Identity, LocalName, Page, Principal, PrincipalKind, Secret,
-    password,
-    store::{self, principals::Standing},
+    AuditEvent, Caller, Error, Identity, LocalName, Page, Principal, PrincipalKind, Secret, store,
 };
 
 /// A principal, with what is known of it beside who it is.
@@ -41,7 +39,7 @@ impl Identity {
         let hash = match password {
             Some(password) => {
                 has_passwords(kind)?;
-                Some(password::hash_new(password).await?)
+                Some(self.passwords.hash_new(password, by.source).await?)
             }
             None => None,
         };
@@ -99,18 +97,14 @@ impl Identity {
         found.await?.ok_or_else(|| Error::not_found(KIND, name))
     }
 
-    /// What the principal of that identity is called, if it is there and its
-    /// credentials are taken.
+    /// What the principal of that identity is called, also if it was disabled
+    /// or deleted.
     pub async fn principal_name(&self, id: PrincipalId) -> Result<Option<LocalName>, Error> {
         let found = self
             .database
-            .read(move |tx| store::principals::principal_standing(tx, id));
-        Ok(match found.await? {
-            Some(Standing::Good(found)) => {
-                Some(LocalName::stored(&found.account_name, found.name.clone()))
-            }
-            _ => None,
-        })
+            .read(move |tx| store::principals::principal_called(tx, id));
+        let found = found.await?;
+        Ok(found.map(|(account, name)| LocalName::stored(&account, name)))
     }
 
     /// The groups that the principal is in, by name.
@@ -159,7 +153,7 @@ impl Identity {
     ) -> Result<(), Error> {
         let id = self.principal_of(name, by).await?;
         has_passwords(self.principal_show(name).await?.principal.kind)?;
-        let hash = password::hash_new(password).await?;
+        let hash = self.passwords.hash_new(password, by.source).await?;
         let wanted = name.clone();
         let event = event(by, "principal.set-password", name).id(id);
         self.change(event, move |tx| {

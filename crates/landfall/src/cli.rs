@@ -57,7 +57,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Server")]
 pub(crate) struct Connection {
     /// The URL of the server; without it the one that was logged in to last, or
-    /// `http://127.0.0.1:5000`
+    /// `http://127.0.0.1:5000`, which is also meant where a password is given
     #[arg(long, global = true, env = "LANDFALL_SERVER", value_name = "URL")]
     pub(crate) server: Option<String>,
     /// Who asks, as `ACCOUNT/NAME`; `admin` unless given or logged in

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use landfall_identity::Secret;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Method, RequestBuilder, Response, StatusCode, Url};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     cli::Connection,
-    login::{Logins, LoginsFile, SavedLogin, TOKEN, shown},
+    login::{Logins, LoginsFile, SavedLogin, TOKEN, server_url, shown, warn_if_exposed},
 };
 
 /// The server that is meant where none is named and none was logged in to.
@@ -50,6 +50,10 @@ impl Client {
         };
         let base = base_url(connection, &logins)?;
         let credential = credential(connection, &logins, &base)?;
+        if matches!(credential, Credential::Password(..)) {
+            // Of a login that is kept, this was told when it was made.
+            warn_if_exposed(&base);
+        }
         let certificates = match (&connection.ca_certificate, &credential) {
             (None, Credential::Saved(login)) => login.ca_certificate.clone(),
             (given, _) => given.clone(),
@@ -254,20 +258,21 @@ impl Client {
     }
 }
 
-/// The server that is meant.
+/// The server that is meant. The one that was logged in to last is meant for
+/// its own login only: a password that was given, or somebody else, belongs to
+/// the default server where none is named.
 fn base_url(connection: &Connection, logins: &Logins) -> Result<Url> {
-    let Some(server) = &connection.server else {
-        return match logins.current() {
-            Some(login) => Ok(login.url.clone()),
-            None => Ok(Url::parse(DEFAULT_SERVER)?),
-        };
-    };
-    let server = if server.contains("://") {
-        server.clone()
-    } else {
-        format!("http://{server}")
-    };
-    Url::parse(&server).with_context(|| format!("`{server}` is no URL"))
+    if let Some(server) = &connection.server {
+        return server_url(server).map_err(|error| anyhow!(error));
+    }
+    let named = connection.user.as_ref();
+    let current = logins.current().filter(|login| {
+        connection.password.is_none() && named.is_none_or(|user| *user == login.user)
+    });
+    match current {
+        Some(login) => Ok(login.url.clone()),
+        None => Ok(Url::parse(DEFAULT_SERVER)?),
+    }
 }
 
 /// The password that was given, or what was kept for the server. A login of
@@ -293,4 +298,60 @@ fn credential(connection: &Connection, logins: &Logins, base: &Url) -> Result<Cr
         );
     }
     Ok(Credential::Saved(Box::new(login.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::Format, login::Kind};
+
+    fn connection(server: Option<&str>, user: Option<&str>, password: Option<&str>) -> Connection {
+        Connection {
+            server: server.map(str::to_owned),
+            user: user.map(str::to_owned),
+            password: password.map(str::to_owned),
+            ca_certificate: None,
+            output: Format::Table,
+        }
+    }
+
+    fn logged_in_at(server: &str) -> Logins {
+        let mut logins = Logins::default();
+        logins.keep(SavedLogin {
+            url: server_url(server).expect("a URL"),
+            user: "acme/alice".to_owned(),
+            kind: Kind::ApiKey,
+            secret: Secret::new("lfk_1_2"),
+            id: None,
+            expires: None,
+            ca_certificate: None,
+        });
+        logins
+    }
+
+    #[test]
+    fn a_password_does_not_go_to_a_server_that_only_somebody_logged_in_to() {
+        let logins = logged_in_at("https://other.example");
+        let (other, default) = ("https://other.example/", "http://127.0.0.1:5000/");
+        for (user, password, expected) in [
+            (None, None, other),
+            (Some("acme/alice"), None, other),
+            (Some("acme/bob"), None, default),
+            (None, Some("a password"), default),
+            (Some("acme/alice"), Some("a password"), default),
+        ] {
+            let base = base_url(&connection(None, user, password), &logins).expect("a URL");
+            assert_eq!(base.as_str(), expected, "{user:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_is_named_as_for_the_login_and_its_login_is_found() {
+        let logins = logged_in_at("registry.example");
+        let connection = connection(Some("registry.example"), None, None);
+        let base = base_url(&connection, &logins).expect("a URL");
+        assert_eq!(base.as_str(), "https://registry.example/");
+        let credential = credential(&connection, &logins, &base).expect("a credential");
+        assert!(matches!(credential, Credential::Saved(_)), "{credential:?}");
+    }
 }

@@ -160,6 +160,17 @@ impl Registry {
         Ok(Page::cut(found, limit))
     }
 
+    /// The first of the account's repositories that is not deleted.
+    pub async fn repository_of_account(
+        &self,
+        account: AccountId,
+    ) -> Result<Option<RepositoryName>> {
+        let found = self
+            .database
+            .read(move |tx| repositories::repository_of_account(tx, account));
+        Ok(found.await?)
+    }
+
     /// What the whole store holds.
     pub async fn store_totals(&self) -> Result<StoreTotals> {
         let totals = self

@@ -77,6 +77,42 @@ impl Registry {
             .await
     }
 
+    /// The tags that point at an image, in order; none if it is not there.
+    pub async fn image_tags(&self, name: &RepositoryName, digest: &Digest) -> Result<Vec<Tag>> {
+        let (name, reference) = (name.clone(), Reference::Digest(*digest));
+        self.database
+            .read_long(move |tx| {
+                Ok(match manifests::manifest_resolve(tx, &name, &reference)? {
+                    Some(id) => tags::tag_names(tx, id)?,
+                    None => Vec::new(),
+                })
+            })
+            .await
+    }
+
+    /// The tags that would come back with a deleted image, in order; none if it
+    /// is not there.
+    pub async fn image_tags_taken(
+        &self,
+        name: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Tag>> {
+        let (name, digest) = (name.clone(), *digest);
+        self.database
+            .read_long(move |tx| {
+                let Some(repository) = repositories::repository_find(tx, &name)? else {
+                    return Ok(Vec::new());
+                };
+                let standing = manifests::manifest_standing(tx, repository.id, &digest)?;
+                let Some(deletion) = standing.and_then(|standing| standing.deletion) else {
+                    return Ok(Vec::new());
+                };
+                let taken = history::history_taken(tx, repository.id, deletion)?;
+                Ok(taken.into_iter().map(|(tag, ..)| tag).collect())
+            })
+            .await
+    }
+
     /// Up to `limit` entries of a tag's history before the number `before`, the
     /// newest first. Also of a tag that is not there any more.
     pub async fn tag_history(

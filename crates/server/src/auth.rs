@@ -3,6 +3,7 @@
 //! [`caller`] tells who calls, [`authorize`] whether they may; what they hear
 //! if not is told in [`refusal`].
 
+mod lasting;
 pub(crate) mod refusal;
 mod rows;
 mod source;
@@ -12,7 +13,7 @@ use base64::Engine;
 use landfall_identity::{Action, Ask, AuditEvent, Caller, Refusal, Resource, Secret};
 
 pub use self::source::{InvalidProxies, TrustedProxies};
-pub(crate) use self::{refusal::Rejection, rows::Rows};
+pub(crate) use self::{lasting::Lasting, refusal::Rejection, rows::Rows};
 use crate::{Server, listen::Peer, observe::RequestId};
 
 /// The caller of a request.

@@ -7,14 +7,19 @@ use std::{
 
 use axum::{
     extract::State,
-    http::{StatusCode, header},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 
+use landfall_identity::{Action, Ask, Resource};
 use landfall_registry::Error;
 use tokio::sync::Mutex;
 
-use crate::{Server, registry_api::chain};
+use crate::{
+    Server,
+    auth::{self, Rejection},
+    registry_api::chain,
+};
 
 /// How long the outcome of a probe is good.
 const FRESH: Duration = Duration::from_secs(1);
@@ -72,13 +77,52 @@ pub(crate) async fn ready(State(server): State<Arc<Server>>) -> Response {
     }
 }
 
-/// Everything that is counted, in Prometheus' text format.
-pub(crate) async fn metrics(State(server): State<Arc<Server>>) -> Response {
+/// What is counted, in Prometheus' text format: the physical figures for the
+/// operator alone. Where it can't be decided who calls, the others are given:
+/// they tell why.
+pub(crate) async fn metrics(State(server): State<Arc<Server>>, parts: Parts) -> Response {
+    let operates = match operates(&server, &parts).await {
+        Ok(()) => true,
+        Err(Rejection::Refused(_) | Rejection::Failed(_)) => false,
+        Err(rejection) => {
+            let challenge =
+                auth::challenge(&server, &auth::base_url(&server, &parts), None, &rejection);
+            let told = rejection.told();
+            let mut response = (told.status, format!("{}\n", told.message)).into_response();
+            if let Some(challenge) = challenge.filter(|_| told.is_challenge) {
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            if let Some(seconds) = told.retry_after {
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, seconds.into());
+            }
+            return response;
+        }
+    };
     let format = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (format, server.metrics.render()).into_response()
+    let text = if operates {
+        server.metrics.render()
+    } else {
+        server.metrics.render_public()
+    };
+    (format, text).into_response()
+}
+
+async fn operates(server: &Server, parts: &Parts) -> Result<(), Rejection> {
+    let caller = auth::caller(server, parts).await?;
+    let ask = Ask {
+        caller: &caller,
+        action: Action::Administer,
+        resource: Resource::Registry,
+        tag: None,
+    };
+    auth::authorize(server, &ask, None).await
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! Names are read in pages, and each page is asked for as a whole. A caller
 //! who may read few of very many gets pages that are not full, and goes on from
-//! where they end; so a request has an end too.
+//! where they end; so a request has an end too. Where that is a name that the
+//! caller may not read, it gets the name sealed.
 
 use landfall_identity::Caller;
 use landfall_oci::RepositoryName;
@@ -18,7 +19,8 @@ const MOST: usize = 20_000;
 /// Some repositories that the caller may read, in the order of their names.
 pub(crate) struct Readable {
     pub(crate) names: Vec<RepositoryName>,
-    /// Behind which name the next page starts, if there is one.
+    /// Behind which place the next page starts, if there is one: a name of these,
+    /// or a sealed one.
     pub(crate) next: Option<String>,
 }
 
@@ -26,7 +28,13 @@ pub(crate) struct Readable {
 pub(crate) enum Error {
     Registry(landfall_registry::Error),
     Identity(landfall_identity::Error),
+    /// The place to start behind is none that was given out here.
+    Cursor,
 }
+
+/// What is told of [`Error::Cursor`].
+pub(crate) const NO_CURSOR: &str =
+    "`last` is no name, and no `last` of a page of this server; begin without it";
 
 impl From<landfall_registry::Error> for Error {
     fn from(error: landfall_registry::Error) -> Self {
@@ -44,9 +52,13 @@ impl From<landfall_identity::Error> for Error {
 pub(crate) async fn readable(
     server: &Server,
     caller: &Caller,
-    mut last: Option<String>,
+    last: Option<String>,
     size: usize,
 ) -> Result<Readable, Error> {
+    let mut last = match last {
+        Some(cursor) => Some(server.identity.cursor_open(cursor).ok_or(Error::Cursor)?),
+        None => None,
+    };
     let mut names: Vec<RepositoryName> = Vec::new();
     let mut looked_at = 0;
     let mut more = size > 0;
@@ -68,7 +80,8 @@ pub(crate) async fn readable(
         names.truncate(size);
         names.last().map(ToString::to_string)
     } else if more {
-        last
+        // Whether the caller may read that one or not.
+        last.map(|last| server.identity.cursor_seal(&last))
     } else {
         None
     };

@@ -16,8 +16,8 @@
 //! # Bounds
 //!
 //! Whoever guesses passwords could fill the disk with refused log-ins, so of
-//! each source some are written for each minute, and the others are counted
-//! in one line ([`refused`]).
+//! each source, and of all of them, some are written for each minute, and the
+//! others are counted in one line ([`refused`]).
 //!
 //! # Crashes
 //!
@@ -40,6 +40,9 @@ use refused::Verdict;
 
 use crate::{Caller, Credential, Error, Identity, LocalName, OPERATOR_ACCOUNT, Page, store};
 
+/// The longest login name that is written of a refused log-in, in bytes: longer
+/// than any that there is.
+const LONGEST_NAME: usize = 256;
 /// Lines that one step of the pruning takes away.
 const STEP: usize = 500;
 /// How often counted log-ins are written.
@@ -133,7 +136,7 @@ impl Identity {
             |_| OPERATOR_ACCOUNT.to_owned(),
             |name| name.account().to_owned(),
         );
-        let event = AuditEvent::new(&caller, "login", "principal", name)
+        let event = AuditEvent::new(&caller, "login", "principal", clip(name))
             .account(account)
             .refused(reason);
         self.audit(event).await
@@ -178,4 +181,9 @@ impl Identity {
             tokio::time::sleep(BETWEEN_COUNTS).await;
         }
     }
+}
+
+/// The beginning of what was sent as a name, up to a character's end.
+fn clip(name: &str) -> &str {
+    &name[..name.floor_char_boundary(LONGEST_NAME)]
 }

@@ -10,10 +10,15 @@
 //!
 //! # Failure
 //!
-//! If a transaction fails, everybody whose line was in it learns that. Their
-//! requests fail, and nothing of them is answered with success.
+//! Where the database is away or full, everybody whose line was in the
+//! transaction learns that. Their requests fail, and nothing of them is answered
+//! with success. Any other failure may lie in one line: then each is written by
+//! itself, and only who wrote the bad one is told.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use landfall_clock::Timestamp;
 use landfall_database::Database;
@@ -32,6 +37,9 @@ const WAITING: usize = 100_000;
 const STEPS_BACK: std::time::Duration = std::time::Duration::from_mins(1);
 /// The longest text in a column, in bytes.
 const LONGEST: usize = 4096;
+/// The longest text in a column with an index, in bytes: PostgreSQL takes no
+/// more than 2704 in an entry.
+const LONGEST_INDEXED: usize = 512;
 
 /// A line as it is stored.
 #[derive(Debug, Clone)]
@@ -79,8 +87,11 @@ pub(crate) fn row(event: AuditEvent, id: AuditId, at: Timestamp) -> AuditRow {
         action: clean(event.action.into_owned()),
         resource_kind: clean(event.resource.kind.into_owned()),
         resource_id: event.resource.id.map(clean),
-        resource_name: clean(event.resource.name),
-        resource_account: event.resource.account.map(clean),
+        resource_name: clean_to(event.resource.name, LONGEST_INDEXED),
+        resource_account: event
+            .resource
+            .account
+            .map(|account| clean_to(account, LONGEST_INDEXED)),
         reason,
         policies: serde_json::to_string(&event.policies).unwrap_or_default(),
         detail: event.detail.map(clean),
@@ -91,12 +102,17 @@ pub(crate) fn row(event: AuditEvent, id: AuditId, at: Timestamp) -> AuditRow {
 /// What came from outside, as a column takes it: bounded, and without
 /// characters that could not be stored or would move a terminal's cursor.
 fn clean(text: String) -> String {
-    if text.len() <= LONGEST && !text.contains(char::is_control) {
+    clean_to(text, LONGEST)
+}
+
+/// As [`clean`], with a bound of its own.
+fn clean_to(text: String, longest: usize) -> String {
+    if text.len() <= longest && !text.contains(char::is_control) {
         return text;
     }
-    let mut cleaned = String::with_capacity(text.len().min(LONGEST));
+    let mut cleaned = String::with_capacity(text.len().min(longest));
     for letter in text.chars() {
-        if cleaned.len() + letter.len_utf8() > LONGEST {
+        if cleaned.len() + letter.len_utf8() > longest {
             break;
         }
         cleaned.push(if letter.is_control() { ' ' } else { letter });
@@ -210,15 +226,47 @@ async fn write_all(shared: Arc<Shared>) {
             state.waiting.drain(..most).collect::<Vec<_>>()
         };
         let (rows, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let written = shared
-            .database
-            .write(move |tx| store::audit::audit_insert(tx, &rows))
-            .await;
-        for answer in answers {
+        let rows = Arc::new(rows);
+        let together = write(&shared.database, &rows, 0..rows.len()).await;
+        let alone = together.as_ref().is_err_and(may_be_of_one_line) && rows.len() > 1;
+        for (index, answer) in answers.into_iter().enumerate() {
+            let written = if alone {
+                write(&shared.database, &rows, index..index + 1).await
+            } else {
+                together.as_ref().copied().map_err(repeated)
+            };
             // Who has gone away needs no answer.
-            let _ = answer.send(written.as_ref().copied().map_err(repeated));
+            let _ = answer.send(written);
         }
     }
+}
+
+/// Writes some of the lines in one transaction.
+async fn write(
+    database: &Database,
+    rows: &Arc<Vec<AuditRow>>,
+    some: Range<usize>,
+) -> Result<(), landfall_database::Error> {
+    let rows = Arc::clone(rows);
+    let written = database.write(move |tx| {
+        let some = rows.get(some.clone()).unwrap_or_default();
+        store::audit::audit_insert(tx, some)
+    });
+    written.await
+}
+
+/// Whether others may be written where this failed, and nothing was kept.
+fn may_be_of_one_line(error: &landfall_database::Error) -> bool {
+    use landfall_database::Error;
+    !matches!(
+        error,
+        Error::Unavailable(_)
+            | Error::Full
+            | Error::ReadOnly
+            | Error::Busy
+            | Error::Unknown
+            | Error::Stopped
+    )
 }
 
 /// The same failure for each of those that waited.
@@ -268,5 +316,6 @@ mod tests {
         let cleaned = clean(sent);
         assert!(cleaned.starts_with("a b [31mä"));
         assert!(cleaned.len() <= LONGEST);
+        assert_eq!(clean_to("aä".to_owned(), 2), "a", "no half a letter");
     }
 }

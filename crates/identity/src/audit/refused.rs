@@ -1,4 +1,9 @@
 //! Refused log-ins: some of each source are written, the others are counted.
+//!
+//! Two bounds: so many lines of one source in a minute, and so many of all of
+//! them, because whoever has many addresses could fill the disk as well. Only a
+//! source that has got a line is remembered, so the second bound is also that of
+//! the memory, and of the lines that tell how many were counted.
 
 use std::{
     collections::HashMap,
@@ -12,11 +17,11 @@ use crate::{Caller, source::Network};
 
 /// Lines of one source in a minute, at the most.
 pub(crate) const LINES: u64 = 10;
+/// Lines of all sources in a minute, at the most. What comes after them counts
+/// as of one source.
+const ALL_LINES: u64 = 600;
 /// How long lines and counts are taken together.
 const MINUTE: Duration = Duration::from_mins(1);
-/// Sources that are told apart. What comes from others meanwhile counts as of
-/// one source.
-const SOURCES: usize = 4096;
 
 /// What becomes of a refused log-in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +35,7 @@ pub(crate) enum Verdict {
 /// How many of a source were counted in a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
-    /// `None` for the sources that were not told apart.
+    /// `None` for those that came when there had been too many of all sources.
     source: Option<Network>,
     times: u64,
 }
@@ -49,17 +54,31 @@ impl Counted {
     }
 }
 
-/// The minute of a source.
-#[derive(Debug)]
+/// The minute of a source, or of all.
+#[derive(Debug, Default)]
 struct Window {
     /// By the monotonic clock.
     began: Duration,
-    noted: u64,
+    /// How many got a line.
+    lines: u64,
+    /// How many got none.
+    counted: u64,
 }
 
 impl Window {
+    fn new(began: Duration) -> Self {
+        Self {
+            began,
+            ..Self::default()
+        }
+    }
+
+    fn over(&self, now: Duration) -> bool {
+        now.saturating_sub(self.began) >= MINUTE
+    }
+
     fn counted(&self, source: Option<Network>) -> Option<Counted> {
-        let times = self.noted.saturating_sub(LINES);
+        let times = self.counted;
         (times > 0).then_some(Counted { source, times })
     }
 }
@@ -75,6 +94,8 @@ pub(crate) struct Refused {
 #[derive(Debug, Default)]
 struct Windows {
     of: HashMap<Option<Network>, Window>,
+    /// The lines of all of them.
+    all: Window,
     /// No minute ends before this.
     next_end: Duration,
 }
@@ -87,21 +108,28 @@ impl Refused {
     /// Notes one from this source. Ask for what [ended](Refused::ended) after it.
     pub(crate) fn note(&self, source: Option<IpAddr>, now: Duration) -> Verdict {
         let mut windows = self.lock();
+        if windows.all.over(now) {
+            windows.all = Window::new(now);
+        }
         let mut key = Some(Network::of(source));
-        if windows.of.len() >= SOURCES && !windows.of.contains_key(&key) {
+        let has_had_its_lines = windows
+            .of
+            .get(&key)
+            .is_some_and(|window| window.lines >= LINES);
+        let gets_a_line = !has_had_its_lines && windows.all.lines < ALL_LINES;
+        if !gets_a_line && !has_had_its_lines {
             key = None;
         }
         if windows.of.is_empty() {
             windows.next_end = now + MINUTE;
         }
-        let window = windows.of.entry(key).or_insert(Window {
-            began: now,
-            noted: 0,
-        });
-        window.noted += 1;
-        if window.noted <= LINES {
+        let window = windows.of.entry(key).or_insert_with(|| Window::new(now));
+        if gets_a_line {
+            window.lines += 1;
+            windows.all.lines += 1;
             Verdict::Line
         } else {
+            window.counted += 1;
             Verdict::Counted
         }
     }
@@ -114,7 +142,7 @@ impl Refused {
         }
         let mut counted = Vec::new();
         windows.of.retain(|source, window| {
-            let over = now.saturating_sub(window.began) >= MINUTE;
+            let over = window.over(now);
             if over {
                 counted.extend(window.counted(*source));
             }
@@ -171,18 +199,26 @@ mod tests {
     }
 
     #[test]
-    fn many_sources_are_told_apart_up_to_a_bound_and_all_are_counted() {
+    fn many_sources_get_so_many_lines_a_minute_and_the_rest_one() {
+        const SOURCES: u64 = 20_000;
         let refused = Refused::default();
-        let sources = 3 * SOURCES as u32;
-        let mut lines = 0;
-        for number in 0..sources {
-            if refused.note(Some(address(number)), Duration::ZERO) == Verdict::Line {
-                lines += 1;
-            }
-        }
-        assert_eq!(refused.lock().of.len(), SOURCES + 1);
-        let counted: u64 = refused.ended(MINUTE).iter().map(|each| each.times).sum();
-        assert_eq!(lines + counted, u64::from(sources));
+        let lines_at = |now| {
+            (0..SOURCES as u32)
+                .filter(|number| refused.note(Some(address(*number)), now) == Verdict::Line)
+                .count() as u64
+        };
+        assert_eq!(lines_at(Duration::ZERO), ALL_LINES);
+        let remembered = refused.lock().of.len() as u64;
+        assert_eq!(remembered, ALL_LINES + 1, "of each line, and of the rest");
+        let counted = |times| Counted {
+            source: None,
+            times,
+        };
+        let rest = SOURCES - ALL_LINES;
+        assert_eq!(lines_at(MINUTE / 2), 0, "the minute goes on");
+        assert_eq!(refused.ended(MINUTE), [counted(rest + SOURCES)]);
         assert!(refused.lock().of.is_empty());
+        assert_eq!(lines_at(MINUTE), ALL_LINES, "another minute");
+        assert_eq!(refused.all(), [counted(rest)]);
     }
 }

@@ -57,6 +57,33 @@ impl Key {
     }
 }
 
+/// What decides which key signs.
+pub(super) struct Times {
+    pub(super) signs_from: Timestamp,
+    pub(super) verifies_until: Option<Timestamp>,
+    pub(super) revoked: bool,
+}
+
+/// The key that signs: the latest whose time has come, and one that has not
+/// handed over before one that has, whatever the clocks said that set their
+/// times. Where none's time has come, the first one signs: its time was set by a
+/// clock that is ahead of ours. The keys are in the order of their times.
+pub(super) fn signing<K>(keys: &[K], now: Timestamp, times: impl Fn(&K) -> Times) -> Option<&K> {
+    let able = || {
+        keys.iter()
+            .map(|key| (key, times(key)))
+            .filter(|(_, of)| !of.revoked)
+    };
+    let ready = || able().filter(|(_, of)| of.signs_from <= now);
+    let verifies = |of: &Times| of.verifies_until.is_none_or(|until| now < until);
+    let found = ready()
+        .filter(|(_, of)| of.verifies_until.is_none())
+        .last()
+        .or_else(|| ready().filter(|(_, of)| verifies(of)).last())
+        .or_else(|| able().find(|(_, of)| verifies(of)));
+    found.map(|(key, _)| key)
+}
+
 /// All keys that there are.
 pub(crate) struct KeyRing {
     /// In the order in which they began to sign.
@@ -71,13 +98,13 @@ impl KeyRing {
         })
     }
 
-    /// The key that signs: the latest whose time has come. Where none's has,
-    /// the first one does: its time was set by a clock that is ahead of ours.
+    /// The key that signs now.
     pub(crate) fn signing(&self, now: Timestamp) -> Option<&Key> {
-        let able = || self.keys.iter().filter(|key| !key.revoked);
-        able()
-            .rfind(|key| key.signs_from <= now)
-            .or_else(|| able().next())
+        signing(&self.keys, now, |key| Times {
+            signs_from: key.signs_from,
+            verifies_until: key.verifies_until,
+            revoked: key.revoked,
+        })
     }
 
     /// The key of this name.

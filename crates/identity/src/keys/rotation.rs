@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     AuditEvent, Caller, Error, Identity,
+    keys::ring::{self, Times},
     store::{
         self,
         keys::{KeyRevoked, StoredKey},
@@ -104,11 +105,12 @@ impl Identity {
     pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, Error> {
         let now = self.clock.now();
         let stored = self.database.read(store::keys::signing_key_list).await?;
-        let signing = stored
-            .iter()
-            .rfind(|key| key.revoked.is_none() && key.signs_from <= now)
-            .or_else(|| stored.iter().find(|key| key.revoked.is_none()))
-            .map(|key| key.id);
+        let signing = ring::signing(&stored, now, |key| Times {
+            signs_from: key.signs_from,
+            verifies_until: key.verifies_until,
+            revoked: key.revoked.is_some(),
+        });
+        let signing = signing.map(|key| key.id);
         let keys = stored
             .iter()
             .map(|key| SigningKey::of(key, signing == Some(key.id)));
@@ -119,17 +121,14 @@ impl Identity {
     /// stay good until they end.
     pub async fn signing_key_rotate(&self, by: &Caller) -> Result<SigningKey, Error> {
         let now = self.clock.now();
-        let signs_from = now + BEFORE_IT_SIGNS;
-        let next = stored(&self.master, &make()?, now, signs_from)?;
-        let made = SigningKey::of(&next, false);
-        let until = signs_from + self.longest_lifetime() + SLACK;
-        self.database
-            .write(move |tx| store::keys::signing_key_rotate(tx, &next, until))
-            .await?;
-        self.own_write_seen().await;
-        let event = AuditEvent::new(by, "signing-key.rotate", "signing-key", made.id.to_string());
-        self.audit(event.id(made.id)).await?;
-        Ok(made)
+        let next = stored(&self.master, &make()?, now, now)?;
+        let after = self.longest_lifetime() + SLACK;
+        let event = AuditEvent::new(by, "signing-key.rotate", "signing-key", next.id.to_string());
+        self.change(event.id(next.id), move |tx| {
+            let made = store::keys::signing_key_rotate(tx, &next, BEFORE_IT_SIGNS, after)?;
+            Ok(SigningKey::of(&made, false))
+        })
+        .await
     }
 
     /// Ends a key and all tokens that it has signed. Who used them has to log
@@ -138,16 +137,15 @@ impl Identity {
         let now = self.clock.now();
         let next = stored(&self.master, &make()?, now, now)?;
         let until = now + self.longest_lifetime() + SLACK;
-        let revoked = self
-            .database
-            .write(move |tx| store::keys::signing_key_revoke(tx, id, &next, until))
-            .await?;
-        if revoked == KeyRevoked::Unknown {
-            return Err(Error::not_found("signing key", id));
-        }
-        self.own_write_seen().await;
         let event = AuditEvent::new(by, "signing-key.revoke", "signing-key", id.to_string());
-        self.audit(event.id(id)).await
+        self.change(
+            event.id(id),
+            move |tx| match store::keys::signing_key_revoke(tx, id, &next, until)? {
+                KeyRevoked::Unknown => Err(Error::not_found("signing key", id)),
+                KeyRevoked::Already | KeyRevoked::Now => Ok(()),
+            },
+        )
+        .await
     }
 
     fn longest_lifetime(&self) -> Duration {

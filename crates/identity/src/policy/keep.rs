@@ -2,7 +2,7 @@
 
 use landfall_ids::PolicyId;
 
-use super::{Policy, PolicyErrors, PolicyTarget, parse, schema};
+use super::{Policy, PolicyErrors, PolicyTarget, parse, schema, stack};
 use crate::{
     AuditEvent, Caller, Error, Identity, LocalName, Page, PolicyName, store,
     store::policies::{NewRow, TargetId},
@@ -12,21 +12,14 @@ use crate::{
 const MOST_POLICIES: u64 = 20;
 /// What it is called in messages and in the audit log.
 const KIND: &str = "policy";
-/// The stack of the thread that reads a policy: its author may nest.
-const STACK: usize = 16 * 1024 * 1024;
 
 /// Checks the text of a policy against the schema, on a thread of its own: it
 /// takes milliseconds, and the stack that it takes depends on the text.
 pub(super) async fn check(text: &str) -> Result<(), Error> {
     let text = text.to_owned();
-    let checked = tokio::task::spawn_blocking(move || {
-        let thread = std::thread::Builder::new().stack_size(STACK);
-        let checking = thread.spawn(move || parse::check(&text));
-        checking.ok().and_then(|checking| checking.join().ok())
-    });
-    match checked.await {
-        Ok(Some(result)) => result.map_err(Error::Policy),
-        _ => Err(Error::invalid("the policy can't be checked")),
+    match stack::deep(move || parse::check(&text)).await {
+        Some(result) => result.map_err(Error::Policy),
+        None => Err(Error::invalid("the policy can't be checked")),
     }
 }
 

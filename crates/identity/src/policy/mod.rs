@@ -16,7 +16,9 @@
 //! - What is stored has been read and checked against the schema ([`parse`]).
 //! - What is remembered belongs to one epoch ([`crate::generation`]).
 
+mod account_key;
 mod explain;
+mod guard;
 mod keep;
 pub(crate) mod parse;
 pub(crate) mod pin;
@@ -24,6 +26,7 @@ pub(crate) mod rules;
 pub(crate) mod schema;
 mod simulate;
 pub(crate) mod slices;
+mod stack;
 mod templates;
 
 use async_trait::async_trait;

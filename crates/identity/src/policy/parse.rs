@@ -5,17 +5,12 @@ use std::fmt;
 use cedar_policy::{Policy as Statement, PolicySet, ValidationMode, Validator};
 use miette::Diagnostic;
 
-use super::schema::SCHEMA;
+use super::{guard::guard, rules, schema::SCHEMA};
 
 /// The longest text of a policy, in bytes.
 pub const LONGEST_POLICY: usize = 32 * 1024;
 /// The most statements of one policy.
 pub const MOST_STATEMENTS: usize = 50;
-/// How deep brackets may nest: deeper than anybody writes, and no danger to
-/// the stack.
-const DEEPEST: usize = 32;
-/// The most operators of one statement; an expression is no deeper than this.
-const MOST_OPERATORS: usize = 200;
 /// How far a policy may follow attributes from the request:
 /// `resource.account.name` is two steps. Farther than what is loaded for a
 /// decision, it would find nothing.
@@ -69,7 +64,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Statement>, PolicyErrors> {
     Ok(in_order(&set(text)?))
 }
 
-/// Checks a policy, whole.
+/// Checks a policy, whole: up to a decision by it, so that what can't be
+/// loaded can't be saved.
 pub(crate) fn check(text: &str) -> Result<(), PolicyErrors> {
     let set = set(text)?;
     let validator = Validator::new(SCHEMA.clone());
@@ -84,6 +80,15 @@ pub(crate) fn check(text: &str) -> Result<(), PolicyErrors> {
     }
     if wrong.is_empty() {
         wrong = nameless(text, &set);
+    }
+    if wrong.is_empty() && !rules::can_be_used(text) {
+        let message = "the policy can't be compiled".to_owned();
+        wrong = vec![at(
+            text,
+            0,
+            message,
+            Some("write it more simply".to_owned()),
+        )];
     }
     if wrong.is_empty() {
         return Ok(());
@@ -225,7 +230,7 @@ fn plain(message: &str) -> String {
 }
 
 /// A mistake at a byte of the text.
-fn at(text: &str, offset: usize, message: String, hint: Option<String>) -> PolicyError {
+pub(super) fn at(text: &str, offset: usize, message: String, hint: Option<String>) -> PolicyError {
     let before = &text[..floor(text, offset)];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
@@ -244,68 +249,4 @@ fn floor(text: &str, offset: usize) -> usize {
         .rev()
         .find(|offset| text.is_char_boundary(*offset))
         .unwrap_or(0)
-}
-
-/// Refuses what could cost much before anything reads it closely: long texts,
-/// deep nesting, endless chains of operators.
-fn guard(text: &str) -> Result<(), PolicyError> {
-    if text.len() > LONGEST_POLICY {
-        let message = format!(
-            "a policy has at most {LONGEST_POLICY} bytes, not {}",
-            text.len()
-        );
-        return Err(at(
-            text,
-            0,
-            message,
-            Some("make several policies of it".to_owned()),
-        ));
-    }
-    let (mut depth, mut operators) = (0_usize, 0_usize);
-    let mut characters = text.char_indices().peekable();
-    while let Some((offset, character)) = characters.next() {
-        match character {
-            '"' => {
-                // A string ends at the next quote that no backslash precedes.
-                while let Some((_, inside)) = characters.next() {
-                    match inside {
-                        '\\' => drop(characters.next()),
-                        '"' => break,
-                        _ => {}
-                    }
-                }
-            }
-            '/' if characters.peek().is_some_and(|(_, next)| *next == '/') => {
-                while characters.next_if(|(_, inside)| *inside != '\n').is_some() {}
-            }
-            '(' | '[' | '{' => {
-                depth += 1;
-                operators += 1;
-                if depth > DEEPEST {
-                    let message = format!("brackets nest deeper than {DEEPEST}");
-                    return Err(at(text, offset, message, None));
-                }
-            }
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            ';' => operators = 0,
-            '&' | '|' | '!' | '=' | '<' | '>' | '+' | '-' | '*' | '.' => operators += 1,
-            // `if`, `in`, `is`, `has`, `like`, `then` and `else` stand between blanks.
-            ' ' | '\t' | '\n' => {
-                let mut word = String::new();
-                while let Some((_, letter)) = characters.next_if(|(_, next)| next.is_alphabetic()) {
-                    word.push(letter);
-                }
-                if matches!(word.as_str(), "if" | "in" | "is" | "has" | "like" | "else") {
-                    operators += 1;
-                }
-            }
-            _ => {}
-        }
-        if operators > MOST_OPERATORS {
-            let message = format!("a statement has more than {MOST_OPERATORS} operators");
-            let hint = "make several statements of it".to_owned();
-            return Err(at(text, offset, message, Some(hint)));
-        }
-    }
-    Ok(())
 }

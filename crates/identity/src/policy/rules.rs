@@ -7,12 +7,14 @@ use cedar_policy::{
     EntityUid, Policy as Statement, PolicySet, Request,
 };
 
+use landfall_ids::{AccountId, PrincipalId, RepositoryId};
+
 use super::{
     parse,
     pin::{self, Pin},
     schema,
 };
-use crate::{Action, PolicyName};
+use crate::{Action, PolicyName, PrincipalKind};
 
 /// Between the name of a policy and the number of a statement.
 pub(super) const NUMBER: char = '#';
@@ -128,6 +130,38 @@ pub(crate) fn compile(name: &PolicyName, pin: &Pin, text: &str) -> Option<Vec<St
         .enumerate()
         .map(|(number, statement)| pin.hold(statement, &format!("{name}{NUMBER}{}", number + 1)));
     held.collect()
+}
+
+/// Whether the text can be compiled, whatever it is attached to, and asked.
+pub(super) fn can_be_used(text: &str) -> bool {
+    let name = PolicyName::new("a/a");
+    let who = schema::principal_uid(PrincipalKind::User, PrincipalId::new_at(0));
+    let account = schema::account_uid(AccountId::new_at(0));
+    let what = schema::repository_uid(Some(RepositoryId::new_at(0)));
+    let pins = [
+        Pin::Whom {
+            targets: vec![who.clone()],
+            account: account.clone(),
+        },
+        Pin::What(account.clone()),
+    ];
+    pins.iter().all(|pin| {
+        let rules = Rules::compile([(&name, Some(pin), text)]);
+        for action in Action::ALL {
+            let entities = [
+                schema::named(who.clone(), "a", Some(&account), [account.clone()]),
+                schema::named(what.clone(), "a/a", Some(&account), [account.clone()]),
+                schema::named(account.clone(), "a", None, []),
+            ];
+            let context = Context::empty();
+            let (request, entities) = request(who.clone(), action, what.clone(), context, entities);
+            if let Some(set) = rules.of(action) {
+                // What it answers does not matter, nor that it may fail.
+                Authorizer::new().is_authorized(&request, &set.statements, &entities);
+            }
+        }
+        rules.broken.is_empty()
+    })
 }
 
 /// Whether a statement with this constraint can match the action.

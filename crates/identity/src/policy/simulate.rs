@@ -12,6 +12,7 @@ use super::{
     PolicyTarget, keep,
     rules::Rules,
     slices::{self, Slice},
+    stack,
 };
 use crate::{
     Action, Ask, Caller, Error, Identity, LocalName, OPERATOR_ACCOUNT, Principal, Resource,
@@ -184,10 +185,11 @@ impl Identity {
             Ok::<_, Error>((account, target, policies))
         });
         let (account, target, policies) = read.await?;
+        let compiled = stack::deep(move || slices::rules_of(policies.iter())).await;
         Ok(Changed {
             account,
             target,
-            rules: slices::rules_of(policies.iter()),
+            rules: compiled.ok_or(Error::Unavailable)?,
         })
     }
 

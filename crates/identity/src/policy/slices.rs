@@ -23,16 +23,17 @@ use landfall_oci::RepositoryName;
 use quick_cache::{Weighter, sync::Cache};
 
 use super::{
+    account_key,
     pin::Pin,
     rules::{self, Rules, Said},
-    schema,
+    schema, stack,
 };
 use crate::{
     Action, Ask, Caller, Error, Identity, OPERATOR_ACCOUNT, Principal, PrincipalKind, Resource,
     generation::Generation,
     store::{
         self,
-        policies::{Attached, TargetId},
+        policies::{Attached, Owner, TargetId},
     },
 };
 
@@ -56,6 +57,8 @@ pub(crate) struct Slice {
     /// It and its account.
     entities: Vec<Entity>,
     account: Option<AccountId>,
+    /// Whether its account was deleted: nobody may do anything to it then.
+    gone: bool,
     /// What policies can be attached to, and speak of this.
     pub(super) targets: Vec<TargetId>,
     /// Those policies, by what they are attached to; not those without any.
@@ -66,9 +69,14 @@ pub(crate) struct Slice {
 #[derive(Clone)]
 struct ByWeight;
 
-impl<K> Weighter<K, Arc<Slice>> for ByWeight {
-    fn weight(&self, _: &K, slice: &Arc<Slice>) -> u64 {
+impl Weighter<PrincipalId, Arc<Slice>> for ByWeight {
+    fn weight(&self, _: &PrincipalId, slice: &Arc<Slice>) -> u64 {
         slice.weight
+    }
+}
+impl Weighter<String, Arc<Slice>> for ByWeight {
+    fn weight(&self, name: &String, slice: &Arc<Slice>) -> u64 {
+        slice.weight + account_key::weight(name)
     }
 }
 impl Weighter<TargetId, Arc<Rules>> for ByWeight {
@@ -106,6 +114,7 @@ impl Default for Caches {
             entities: vec![Entity::with_uid(uid.clone())],
             uid,
             account: None,
+            gone: false,
             targets: Vec::new(),
             rules: Vec::new(),
             weight: OWN_WEIGHT,
@@ -127,7 +136,7 @@ impl Caches {
         &self,
         uid: EntityUid,
         entities: Vec<Entity>,
-        account: Option<AccountId>,
+        account: Option<Owner>,
         targets: Vec<TargetId>,
         rules: Vec<(TargetId, Arc<Rules>)>,
         own: TargetId,
@@ -138,41 +147,67 @@ impl Caches {
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
             uid,
             entities,
-            account,
+            account: account.map(|owner| owner.id),
+            gone: account.is_some_and(|owner| owner.gone),
             targets,
             rules,
             weight: OWN_WEIGHT + weight,
         })
     }
 
-    /// The compiled rules of these targets, without those that say nothing.
-    fn rules(
+    /// Compiles what is not known: policies by their targets. Those of `own`
+    /// are not shared. Not on this thread: its stack may be too small.
+    async fn compiled(
         &self,
-        targets: &[TargetId],
-        attached: &[Attached],
-        own: TargetId,
-    ) -> Vec<(TargetId, Arc<Rules>)> {
-        let mut compiled = Vec::new();
-        for target in targets {
-            let of_target = || attached.iter().filter(|policy| policy.target == *target);
-            if of_target().next().is_none() {
+        own: &BTreeSet<TargetId>,
+        attached: Vec<Attached>,
+    ) -> Result<Compiled, Error> {
+        let mut compiled = Compiled::new();
+        let mut unknown = BTreeMap::<TargetId, Vec<Attached>>::new();
+        for policy in attached {
+            let target = policy.target;
+            if compiled.contains_key(&target) {
                 continue;
             }
-            let rules = if *target == own {
-                Arc::new(rules_of(of_target()))
-            } else if let Some(known) = self.shared.get(target) {
-                known
-            } else {
-                let rules = Arc::new(rules_of(of_target()));
-                self.shared.insert(*target, Arc::clone(&rules));
-                rules
-            };
-            if !rules.is_empty() {
-                compiled.push((*target, rules));
+            if !own.contains(&target)
+                && !unknown.contains_key(&target)
+                && let Some(known) = self.shared.get(&target)
+            {
+                compiled.insert(target, known);
+                continue;
             }
+            unknown.entry(target).or_default().push(policy);
         }
-        compiled
+        if unknown.is_empty() {
+            return Ok(compiled);
+        }
+        let compiling = stack::deep(move || {
+            let rules = unknown.iter().map(|(target, policies)| {
+                let rules = Arc::new(rules_of(policies.iter()));
+                (*target, rules)
+            });
+            rules.collect::<Vec<_>>()
+        });
+        for (target, rules) in compiling.await.ok_or(Error::Unavailable)? {
+            if !own.contains(&target) {
+                self.shared.insert(target, Arc::clone(&rules));
+            }
+            compiled.insert(target, rules);
+        }
+        Ok(compiled)
     }
+}
+
+/// The rules of targets.
+type Compiled = BTreeMap<TargetId, Arc<Rules>>;
+
+/// The rules of these targets, without those that say nothing.
+fn rules_at(targets: &[TargetId], compiled: &Compiled) -> Vec<(TargetId, Arc<Rules>)> {
+    let rules = targets.iter().filter_map(|target| {
+        let rules = compiled.get(target)?;
+        Some((*target, Arc::clone(rules)))
+    });
+    rules.filter(|(_, rules)| !rules.is_empty()).collect()
 }
 
 /// Compiles the policies of one target.
@@ -240,6 +275,10 @@ pub(super) fn said_by<'a>(
     ask: &Ask<'_>,
     now: landfall_clock::Timestamp,
 ) -> Said {
+    if what.gone {
+        // Permits on a repository would be left, and forbids on its account not.
+        return Said::Forbidden(Arc::from([]));
+    }
     rules::decide(rules, ask.action, || request(who, what, ask, now))
 }
 
@@ -300,7 +339,8 @@ impl Identity {
         let who = self.slice_of_caller(generation, ask.caller).await?;
         let what = self.slice_of_resource(generation, ask.resource).await?;
         let mut rules = who.rules.iter().chain(&what.rules);
-        Ok(looks_at_context(&who, &what, ask.action)
+        Ok(!what.gone
+            && looks_at_context(&who, &what, ask.action)
             && rules.any(|(_, rules)| rules.permits(ask.action)))
     }
 
@@ -354,8 +394,14 @@ impl Identity {
             ),
             schema::named(account, &principal.account_name, None, []),
         ];
-        let rules = caches.rules(&targets, &attached, own);
-        Ok(caches.slice(uid, entities, Some(principal.account), targets, rules, own))
+        let compiled = caches.compiled(&BTreeSet::from([own]), attached).await?;
+        let rules = rules_at(&targets, &compiled);
+        // Principals of a deleted account don't come here.
+        let account = Owner {
+            id: principal.account,
+            gone: false,
+        };
+        Ok(caches.slice(uid, entities, Some(account), targets, rules, own))
     }
 
     pub(super) async fn slice_of_resource(
@@ -380,14 +426,13 @@ impl Identity {
                     .await
             }
             Resource::Account(_) | Resource::Registry => {
-                if let Some(known) = caches.accounts.get(resource.name()) {
+                let resource = account_key::known_as(resource);
+                let name = resource.name();
+                if let Some(known) = caches.accounts.get(name) {
                     return Ok(known);
                 }
                 let load = self.load_account(caches, resource);
-                caches
-                    .accounts
-                    .get_or_insert_async(resource.name(), load)
-                    .await
+                caches.accounts.get_or_insert_async(name, load).await
             }
         }
     }
@@ -428,11 +473,15 @@ impl Identity {
             .iter()
             .map(|(_, id)| id.map_or(TargetId::NONE, |id| TargetId(*id.as_bytes())))
             .collect();
-        let (accounts, attached) = self.load_owners(accounts, own).await?;
+        let (accounts, attached) = self.load_owners(accounts, own.clone()).await?;
+        let compiled = caches
+            .compiled(&own.into_iter().collect(), attached)
+            .await?;
         let slices = named.iter().map(|(name, id)| {
             let account_name = name.account().to_string();
             let account = accounts.get(&account_name).copied();
-            let account_uid = account.map_or_else(schema::no_account_uid, schema::account_uid);
+            let account_uid =
+                account.map_or_else(schema::no_account_uid, |it| schema::account_uid(it.id));
             let uid = schema::repository_uid(*id);
             let entities = vec![
                 schema::named(
@@ -444,12 +493,14 @@ impl Identity {
                 schema::named(account_uid, &account_name, None, []),
             ];
             let own = id.map_or(TargetId::NONE, |id| TargetId(*id.as_bytes()));
-            let targets: Vec<TargetId> = [Some(own), account.map(|id| TargetId(*id.as_bytes()))]
+            // With no account there is nobody whose policies could be asked.
+            let targets: Vec<TargetId> = account
+                .map(|it| [own, TargetId(*it.id.as_bytes())])
                 .into_iter()
                 .flatten()
                 .filter(|target| *target != TargetId::NONE)
                 .collect();
-            let rules = caches.rules(&targets, &attached, own);
+            let rules = rules_at(&targets, &compiled);
             caches.slice(uid, entities, account, targets, rules, own)
         });
         Ok(slices.collect())
@@ -468,7 +519,8 @@ impl Identity {
             .load_owners(BTreeSet::from([name.to_owned()]), Vec::new())
             .await?;
         let account = accounts.get(name).copied();
-        let account_uid = account.map_or_else(schema::no_account_uid, schema::account_uid);
+        let account_uid =
+            account.map_or_else(schema::no_account_uid, |it| schema::account_uid(it.id));
         let entity = schema::named(account_uid.clone(), name, None, []);
         let (uid, entities) = match resource {
             Resource::Registry => {
@@ -479,22 +531,26 @@ impl Identity {
             }
             _ => (account_uid, vec![entity]),
         };
-        let targets: Vec<_> = account.iter().map(|id| TargetId(*id.as_bytes())).collect();
-        let rules = caches.rules(&targets, &attached, TargetId::NONE);
+        let targets: Vec<_> = account
+            .iter()
+            .map(|it| TargetId(*it.id.as_bytes()))
+            .collect();
+        let compiled = caches.compiled(&BTreeSet::new(), attached).await?;
+        let rules = rules_at(&targets, &compiled);
         Ok(caches.slice(uid, entities, account, targets, rules, TargetId::NONE))
     }
 
-    /// The identities of accounts, and the policies of them and of these
+    /// Accounts, and the policies of them and of these
     /// targets. Always the same statements, whatever is there.
     async fn load_owners(
         &self,
         accounts: BTreeSet<String>,
         mut targets: Vec<TargetId>,
-    ) -> Result<(BTreeMap<String, AccountId>, Vec<Attached>), Error> {
+    ) -> Result<(BTreeMap<String, Owner>, Vec<Attached>), Error> {
         let names: Vec<String> = accounts.into_iter().collect();
         let loaded = self.database.read(move |tx| {
-            let accounts = store::policies::account_ids(tx, &names)?;
-            targets.extend(accounts.iter().map(|(_, id)| TargetId(*id.as_bytes())));
+            let accounts = store::policies::owners(tx, &names)?;
+            targets.extend(accounts.iter().map(|(_, it)| TargetId(*it.id.as_bytes())));
             if targets.is_empty() {
                 targets.push(TargetId::NONE);
             }

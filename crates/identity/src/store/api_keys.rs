@@ -9,6 +9,10 @@ use landfall_ids::{ApiKeyId, PrincipalId};
 use super::principals::{STANDING_COLUMNS, Standing, select_standing, standing};
 use crate::ApiKey;
 
+/// What a later migration adds: the first epoch whose tokens of a key are good.
+pub(crate) const TOKENS_FROM: &str =
+    "alter table api_key add column tokens_from BIGINT not null default 0;";
+
 /// A key as it is stored, with whose it is.
 pub(crate) struct StoredKey {
     pub(crate) owner: Standing,
@@ -17,6 +21,8 @@ pub(crate) struct StoredKey {
     /// The hash that it had before its rotation, and until when that is good.
     pub(crate) earlier: Option<(Vec<u8>, Timestamp)>,
     pub(crate) last_used: Option<Timestamp>,
+    /// The first epoch whose tokens of the key are good.
+    pub(crate) tokens_from: u64,
 }
 
 /// What each request with an API key looks up.
@@ -27,7 +33,7 @@ pub(crate) fn api_key_look_up(
     database.row(
         select_standing!(
             ", api_key.hash, api_key.expires, api_key.earlier_hash, api_key.earlier_until,
-             api_key.last_used
+             api_key.last_used, api_key.tokens_from
              from api_key join principal on principal.id = api_key.principal
                join account on account.id = principal.account
              where api_key.id = ?1"
@@ -43,6 +49,7 @@ pub(crate) fn api_key_look_up(
                 expires: row.get(at + 1)?,
                 earlier: earlier.zip(until),
                 last_used: row.get(at + 4)?,
+                tokens_from: row.get(at + 5)?,
             })
         },
     )

@@ -1,5 +1,7 @@
 //! The tables of keys: which master key it is, and what is sealed under it.
 
+use std::time::Duration;
+
 use landfall_clock::Timestamp;
 use landfall_database::{ReadTransaction, Result, Row, WriteTransaction, epoch, params};
 use landfall_ids::SigningKeyId;
@@ -105,14 +107,29 @@ pub(crate) fn signing_key_ensure(tx: &WriteTransaction<'_>, first: &StoredKey) -
     epoch::bump(tx, epoch::ACCESS)
 }
 
-/// Adds a key that signs from its time on; the others verify until `until`, and
-/// those that have ended go.
+/// Adds a key that signs when it has been known for `known`: from now on, or from
+/// when the latest one signs, if that was told by a clock that is ahead. The
+/// others verify for `after` more, and those that have ended go. The key as it
+/// is then.
 pub(crate) fn signing_key_rotate(
     tx: &WriteTransaction<'_>,
     next: &StoredKey,
-    until: Timestamp,
-) -> Result<()> {
+    known: Duration,
+    after: Duration,
+) -> Result<StoredKey> {
     one_at_a_time(tx)?;
+    let latest = tx.first(
+        "select signs_from from signing_key where verifies_until is null and revoked is null
+         order by signs_from desc limit 1",
+        params![],
+        |row| row.get(0),
+    )?;
+    let signs_from = latest.map_or(next.created, |latest| next.created.max(latest)) + known;
+    let until = signs_from + after;
+    let next = StoredKey {
+        signs_from,
+        ..next.clone()
+    };
     tx.execute(
         "delete from signing_key where verifies_until <= ?1",
         params![next.created],
@@ -121,8 +138,9 @@ pub(crate) fn signing_key_rotate(
         "update signing_key set verifies_until = ?1 where verifies_until is null",
         params![until],
     )?;
-    signing_key_insert(tx, next)?;
-    epoch::bump(tx, epoch::ACCESS)
+    signing_key_insert(tx, &next)?;
+    epoch::bump(tx, epoch::ACCESS)?;
+    Ok(next)
 }
 
 /// What became of a wish to revoke a key.

@@ -39,6 +39,10 @@ pub const MIGRATIONS: MigrationSet = MigrationSet {
             name: "policies",
             sql: policies::SCHEMA,
         },
+        Migration {
+            name: "tokens of rotated API keys",
+            sql: api_keys::TOKENS_FROM,
+        },
     ],
 };
 

@@ -95,19 +95,31 @@ fn policy_name(row: &Row<'_>, account: usize, name: usize) -> Result<PolicyName>
     Ok(PolicyName::new(format!("{account}/{name}")))
 }
 
-/// The identities of accounts of these names.
-pub(crate) fn account_ids(
-    tx: &ReadTransaction<'_>,
-    names: &[String],
-) -> Result<Vec<(String, AccountId)>> {
+/// An account that resources belong to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Owner {
+    pub(crate) id: AccountId,
+    /// Whether it was deleted.
+    pub(crate) gone: bool,
+}
+
+/// The accounts of these names; deleted ones too, and disabled ones: what their
+/// policies forbid stays forbidden.
+pub(crate) fn owners(tx: &ReadTransaction<'_>, names: &[String]) -> Result<Vec<(String, Owner)>> {
     let params: Vec<&dyn ToValue> = names.iter().map(|name| name as &dyn ToValue).collect();
     tx.all(
         &format!(
-            "select name, id from account where deleted is null and name in ({})",
+            "select name, id, deleted from account where name in ({})",
             placeholders(1, names.len())
         ),
         &params,
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| {
+            let owner = Owner {
+                id: row.get(1)?,
+                gone: row.get::<Option<Timestamp>>(2)?.is_some(),
+            };
+            Ok((row.get(0)?, owner))
+        },
     )
 }
 

@@ -73,6 +73,20 @@ pub(crate) fn principal_standing(
     )
 }
 
+/// The names of the principal's account and its own, whatever became of them.
+pub(crate) fn principal_called(
+    tx: &ReadTransaction<'_>,
+    id: PrincipalId,
+) -> Result<Option<(String, String)>> {
+    tx.first(
+        "select account.name, principal.name
+         from principal join account on account.id = principal.account
+         where principal.id = ?1",
+        params![id],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
 /// What a log-in by password looks up: the standing, and the hash.
 pub(crate) fn password_look_up(
     database: &Database,

@@ -46,6 +46,8 @@ pub(crate) struct Doubts {
     pub(crate) revoked: bool,
     /// The first epoch whose tokens of the principal are good.
     pub(crate) from: u64,
+    /// The first epoch whose tokens of the API key are good.
+    pub(crate) key_from: u64,
 }
 
 /// What speaks against a token that was made with these.
@@ -56,10 +58,29 @@ pub(crate) fn token_doubts(
     authorization: Option<TokenId>,
     api_key: Option<ApiKeyId>,
 ) -> Result<Doubts> {
+    // A bearer token that was made with an authorization token names no key; the
+    // authorization token's row does.
+    let api_key = match (api_key, authorization) {
+        (None, Some(authorization)) => tx
+            .first(
+                "select api_key from authorization_token where id = ?1",
+                params![authorization],
+                |row| row.get(0),
+            )?
+            .flatten(),
+        (api_key, _) => api_key,
+    };
     let revoked = tx.exists(
         "select 1 from revocation where id in (?1, ?2, ?3)",
         params![token, authorization, api_key],
     )?;
+    let key_from = match api_key {
+        Some(api_key) => tx.number(
+            "select tokens_from from api_key where id = ?1",
+            params![api_key],
+        )?,
+        None => 0,
+    };
     let from = match principal {
         Some(principal) => tx.number(
             "select epoch from tokens_from where principal = ?1",
@@ -67,7 +88,11 @@ pub(crate) fn token_doubts(
         )?,
         None => 0,
     };
-    Ok(Doubts { revoked, from })
+    Ok(Doubts {
+        revoked,
+        from,
+        key_from,
+    })
 }
 
 /// Notes an authorization token. What has ended is forgotten.
@@ -151,8 +176,42 @@ pub(crate) fn token_revoke(tx: &WriteTransaction<'_>, id: TokenId, now: Timestam
     Ok(inserted == 1)
 }
 
-/// Ends all tokens that were made with an API key. Begins an epoch.
+/// Ends all tokens that were made with an API key, for ever: the key is gone.
+/// Begins an epoch.
 pub(crate) fn api_key_tokens_end(
+    tx: &WriteTransaction<'_>,
+    key: ApiKeyId,
+    now: Timestamp,
+) -> Result<()> {
+    authorization_tokens_end(tx, key, now)?;
+    tx.execute(
+        "insert into revocation(id, revoked, ends) values (?1, ?2, ?3)
+         on conflict (id) do nothing",
+        params![key, now, now + KEPT],
+    )?;
+    epoch::bump(tx, epoch::ACCESS)
+}
+
+/// Ends all tokens that were made with an API key before the epoch that begins
+/// here, by whichever server. Those that its new secret makes are good.
+pub(crate) fn api_key_tokens_renew(
+    tx: &WriteTransaction<'_>,
+    key: ApiKeyId,
+    now: Timestamp,
+) -> Result<()> {
+    authorization_tokens_end(tx, key, now)?;
+    epoch::bump(tx, epoch::ACCESS)?;
+    let begun = epoch::find(tx, epoch::ACCESS)?;
+    // Its row is locked since its secret was exchanged.
+    tx.execute(
+        "update api_key set tokens_from = ?2 where id = ?1",
+        params![key, begun],
+    )?;
+    Ok(())
+}
+
+/// Ends the authorization tokens that there are of an API key.
+fn authorization_tokens_end(
     tx: &WriteTransaction<'_>,
     key: ApiKeyId,
     now: Timestamp,
@@ -164,12 +223,7 @@ pub(crate) fn api_key_tokens_end(
          on conflict (id) do nothing",
         params![key, now, now + KEPT],
     )?;
-    tx.execute(
-        "insert into revocation(id, revoked, ends) values (?1, ?2, ?3)
-         on conflict (id) do nothing",
-        params![key, now, now + KEPT],
-    )?;
-    epoch::bump(tx, epoch::ACCESS)
+    Ok(())
 }
 
 /// Ends all tokens of a principal: those that were made before the epoch that

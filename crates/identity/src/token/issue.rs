@@ -26,8 +26,8 @@ impl Identity {
                 reason: "a bearer token makes no other token",
             });
         }
-        // Before the policies are asked: a token never says that it is younger
-        // than what it was made from.
+        // Before the policies are asked: an anonymous caller is of this epoch, and
+        // the others of the one that they were known in.
         let generation = self.generation().await?;
         let mut access = Vec::with_capacity(asked.len());
         for scope in asked {
@@ -36,6 +36,7 @@ impl Identity {
         let granted: Vec<String> = access.iter().map(ToString::to_string).collect();
         let issued = self.clock.now();
         let expires = issued + self.tokens.lifetime;
+        let expires = caller.ends.map_or(expires, |ends| expires.min(ends));
         let claims = self.claims(
             caller,
             &generation,
@@ -98,6 +99,8 @@ impl Identity {
             };
             expires = ends.map_or(expires, |ends| expires.min(ends));
         }
+        // Also where the secret was exchanged, and ends before its key.
+        expires = caller.ends.map_or(expires, |ends| expires.min(ends));
         let times = (now, expires);
         let claims = self.claims(caller, &generation, Use::Authorization, times, None);
         let issued = sign(&generation, &claims, times)?;
@@ -108,16 +111,17 @@ impl Identity {
             expires,
             revoked: None,
         };
-        self.database
-            .write(move |tx| store::tokens::authorization_token_insert(tx, &row, api_key))
-            .await?;
         let event = AuditEvent::new(
             caller,
             "authorization-token.issue",
             "authorization-token",
             caller.name(),
         );
-        self.audit(event.id(issued.id)).await?;
+        self.add(event.id(issued.id), move |tx| {
+            store::tokens::authorization_token_insert(tx, &row, api_key)?;
+            Ok(())
+        })
+        .await?;
         Ok(issued)
     }
 
@@ -140,7 +144,7 @@ impl Identity {
             iat: issued.unix_seconds(),
             nbf: issued.unix_seconds(),
             exp: expires.unix_seconds(),
-            epoch: generation.number,
+            epoch: caller.epoch.unwrap_or(generation.number),
             auth: match caller.credential.kind {
                 CredentialKind::AuthorizationToken => made_with.parse().ok(),
                 _ => None,

@@ -33,6 +33,8 @@ struct Found {
     ends: i64,
     /// Whom it proves, or why it proves nobody.
     proven: Result<Proven, &'static str>,
+    /// The epoch that its caller was known in.
+    epoch: u64,
     /// Whose it says that it is.
     subject: String,
     credential: Credential,
@@ -55,6 +57,10 @@ impl Found {
             credential: self.credential.clone(),
             source,
             request_id: None,
+            epoch: Some(self.epoch),
+            ends: Some(Timestamp::from_unix_micros(
+                self.ends.saturating_mul(1_000_000),
+            )),
         })
     }
 }
@@ -159,6 +165,7 @@ impl Identity {
         let found = Arc::new(Found {
             not_before: claims.nbf,
             ends: claims.exp,
+            epoch: claims.epoch,
             proven,
             subject: claims.sub.clone(),
             credential: Credential {
@@ -216,6 +223,11 @@ impl Identity {
         }
         if claims.epoch < doubts.from {
             return Ok(Err("the tokens of the principal were revoked"));
+        }
+        if claims.epoch < doubts.key_from {
+            return Ok(Err(
+                "the API key that the token was made with has another secret now",
+            ));
         }
         let principal = match standing {
             None => None,

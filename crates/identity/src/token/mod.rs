@@ -19,10 +19,14 @@
 //! # How a token ends early
 //!
 //! By its identity, or that of the authorization token or API key that it was
-//! made with. Or by its principal: a token names the epoch that its caller was
-//! known in, and `tokens_from` the first one whose tokens count. A server that has
+//! made with. Or by its principal, or by an API key that has got another secret:
+//! a token names the epoch that its caller was known in, read before anything
+//! else was, and `tokens_from` the first one whose tokens count. A server that has
 //! not heard of it yet signs tokens of an earlier epoch, so these are ended
 //! as well; no clock is compared.
+//!
+//! No token outlives the API key, the old secret of one, or the authorization
+//! token that it was made with.
 
 mod issue;
 mod look;

@@ -63,15 +63,12 @@ impl Identity {
     /// ended already.
     pub async fn token_revoke(&self, id: TokenId, by: &Caller) -> Result<(), Error> {
         let now = self.clock.now();
-        let revoked = self
-            .database
-            .write(move |tx| store::tokens::token_revoke(tx, id, now))
-            .await?;
-        if revoked {
-            self.own_write_seen().await;
-        }
         let event = AuditEvent::new(by, "token.revoke", "token", id.to_string());
-        self.audit(event.id(id)).await
+        self.change(event.id(id), move |tx| {
+            store::tokens::token_revoke(tx, id, now)?;
+            Ok(())
+        })
+        .await
     }
 
     /// Ends all tokens of a principal. Its password and its API keys stay.
@@ -82,21 +79,18 @@ impl Identity {
     ) -> Result<(), Error> {
         let known = self
             .database
-            .write(move |tx| {
-                let standing = store::principals::principal_standing(tx, principal)?;
-                if standing.is_some() {
-                    store::tokens::principal_tokens_end(tx, principal)?;
-                }
-                Ok::<_, landfall_database::Error>(standing)
-            })
+            .read(move |tx| store::principals::principal_standing(tx, principal))
             .await?;
         let name = match known {
             None => return Err(Error::not_found("principal", principal)),
             Some(Standing::Good(principal)) => principal.login_name(),
             Some(_) => principal.to_string(),
         };
-        self.own_write_seen().await;
         let event = AuditEvent::new(by, "principal.revoke-tokens", "principal", name);
-        self.audit(event.id(principal)).await
+        // Whoever was known is so for ever: principals keep their rows.
+        self.change(event.id(principal), move |tx| {
+            Ok(store::tokens::principal_tokens_end(tx, principal)?)
+        })
+        .await
     }
 }

@@ -81,7 +81,7 @@ async fn a_deleted_account_lets_nobody_in_and_its_name_stays_taken() {
     assert!(matches!(shown, Err(Error::NotFound { .. })));
     assert_eq!(world.account_find("acme").await.expect("asked"), None);
     let pushed: RepositoryName = "acme/web".parse().expect("a name");
-    let ensured = world.account_ensure(&pushed).await;
+    let ensured = world.account_ensure(&pushed, &admin).await;
     assert!(
         matches!(ensured, Err(Error::NotFound { .. })),
         "{ensured:?}"

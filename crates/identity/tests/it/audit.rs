@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use landfall_database::params;
 use landfall_identity::{
-    AuditEvent, AuditFilter, AuditOutcome, Caller, CredentialKind, PrincipalKind, Settings,
+    AuditEvent, AuditFilter, AuditOutcome, Caller, CredentialKind, Error, PrincipalKind, Settings,
 };
 
 use crate::world::{GOOD, SETTINGS, World, address, local};
@@ -19,7 +20,66 @@ on_both!(
     what_is_older_than_the_retention_goes_in_steps_and_nothing_else_does,
     hostile_texts_are_stored_without_what_could_hurt,
     a_log_in_is_a_line_once_and_not_for_each_request,
+    a_long_name_that_cannot_be_compressed_takes_no_other_line_along,
+    a_line_that_cannot_be_written_takes_no_other_one_along,
 );
+
+async fn a_long_name_that_cannot_be_compressed_takes_no_other_line_along() {
+    let world = World::new().await;
+    let long: String = (0..3900)
+        .map(|_| char::from(b'0' + rand::random::<u8>() % 75))
+        .collect();
+    let refused = world.log_in(&long, "wrong").await;
+    assert!(
+        matches!(refused, Err(Error::Unauthenticated { .. })),
+        "{refused:?}"
+    );
+    let named = AuditEvent::new(&Caller::ANONYMOUS, "test", "thing", long.clone());
+    let written = [
+        world.audit(event(1)),
+        world.audit(named.account(long.clone())),
+    ];
+    for written in written {
+        written.await.expect("written");
+    }
+    let lines = world.lines(&of_tests()).await;
+    assert_eq!(lines[1].resource.name, long[..512]);
+    assert_eq!(lines[1].resource.account.as_deref(), Some(&long[..512]));
+    let filter = AuditFilter {
+        action: Some("login".to_owned()),
+        allowed: Some(false),
+        ..AuditFilter::default()
+    };
+    let lines = world.lines(&filter).await;
+    assert_eq!(lines[0].resource.name, long[..256]);
+}
+
+async fn a_line_that_cannot_be_written_takes_no_other_one_along() {
+    let world = World::new().await;
+    // A rule that lines don't have, to be broken by one of them.
+    let ruled = world.database.write(|tx| {
+        let sql = "create unique index of_the_test on audit(request)";
+        tx.execute(sql, params![])
+    });
+    ruled.await.expect("a rule");
+    let mut writing = Vec::new();
+    for (number, request) in ["a", "b", "a", "c"].into_iter().enumerate() {
+        let caller = Caller {
+            request_id: Some(request.to_owned()),
+            ..Caller::ANONYMOUS
+        };
+        let event = AuditEvent::new(&caller, "test", "thing", number.to_string());
+        writing.push(world.audit(event));
+    }
+    let mut written = Vec::new();
+    for line in writing {
+        written.push(line.await.is_ok());
+    }
+    assert_eq!(written, [true, true, false, true]);
+    let lines = world.lines(&of_tests()).await;
+    let names: Vec<_> = lines.iter().map(|line| &*line.resource.name).collect();
+    assert_eq!(names, ["0", "1", "3"]);
+}
 
 async fn a_line_says_who_what_from_where_and_why() {
     let world = World::new().await;

@@ -12,6 +12,7 @@ on_both!(
     unknown_names_wait_like_known_ones,
     guesses_at_once_are_hashed_no_more_often_than_they_are_free,
     a_right_password_sent_many_times_at_once_lets_all_in,
+    many_names_at_once_from_one_place_hold_up_nobody_else,
 );
 
 fn wait(result: Result<landfall_identity::Caller, Error>) -> Option<Duration> {
@@ -141,4 +142,28 @@ async fn a_right_password_sent_many_times_at_once_lets_all_in() {
     while let Some(caller) = callers.join_next().await {
         caller.expect("a task").expect("the password is right");
     }
+}
+
+async fn many_names_at_once_from_one_place_hold_up_nobody_else() {
+    let world = World::new().await;
+    world.make("acme/alice", PrincipalKind::User).await;
+    let mut guesses = tokio::task::JoinSet::new();
+    for number in 0..64 {
+        let identity = world.shared();
+        guesses.spawn(async move {
+            let (name, guess) = (format!("acme/user{number}"), Secret::new("a guess"));
+            let source = address("192.0.2.1");
+            identity.caller_by_password(&name, &guess, source).await
+        });
+    }
+    let alice = world.log_in_from(address("192.0.2.2"), "acme/alice", GOOD);
+    alice.await.expect("there is a place for her");
+    let mut refused = 0;
+    while let Some(guess) = guesses.join_next().await {
+        if let Some(again) = wait(guess.expect("a task")) {
+            assert_eq!(again, Duration::from_secs(1));
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "all were hashed");
 }

@@ -27,6 +27,7 @@ mod accounts;
 mod api_keys;
 mod audit;
 mod backoff;
+mod cursors;
 mod earlier_schema;
 mod first_start;
 mod groups;

@@ -50,7 +50,7 @@ pub(super) async fn run(connection: &Connection, action: HelperAction) -> ExitCo
     let done = match action {
         HelperAction::Get => get(connection).await,
         HelperAction::Store => store(connection).await,
-        HelperAction::Erase => erase(),
+        HelperAction::Erase => erase(connection).await,
         HelperAction::List => list(),
     };
     match done {
@@ -121,7 +121,7 @@ async fn store(connection: &Connection) -> Result<Option<Value>> {
     let login = login::log_in(&url, given.user, secret, certificates)
         .await
         .with_context(|| format!("no login at {}", shown(&url)))?;
-    file.change(|logins| logins.keep_beside(login))?;
+    login::keep(&file, &login, Logins::keep_beside, connection).await?;
     Ok(None)
 }
 
@@ -129,9 +129,12 @@ fn again(url: &Url) -> String {
     format!("run `landfall login {}`", shown(url))
 }
 
-fn erase() -> Result<Option<Value>> {
+async fn erase(connection: &Connection) -> Result<Option<Value>> {
     let server = input()?;
-    LoginsFile::needed()?.change(|logins| logins.forget(host(&server)))?;
+    let file = LoginsFile::needed()?;
+    if let Some(login) = file.change(|logins| logins.forget(host(&server)))? {
+        login::revoke(&login, connection).await;
+    }
     Ok(None)
 }
 

@@ -1,22 +1,28 @@
 //! `landfall login` and `landfall logout`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::Timestamp;
 use landfall_identity::Secret;
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use serde_json::{Value, json};
 
 use crate::{
     cli::{Connection, Format, LoginArguments, LogoutArguments},
     client::{Client, Credential, DEFAULT_SERVER, DEFAULT_USER},
     login::{
-        Kind, LoginsFile, SavedLogin, TOKEN, authority, is_exposed, kind_of, prompt, server_url,
-        shown,
+        Kind, Logins, LoginsFile, SavedLogin, TOKEN, authority, kind_of, prompt, server_url, shown,
+        warn_if_exposed,
     },
     output,
 };
+
+/// How long the revocation of a token that is forgotten may take.
+const REVOCATION: Duration = Duration::from_secs(5);
 
 /// Logs in, and keeps the login.
 pub(super) async fn run(
@@ -27,22 +33,20 @@ pub(super) async fn run(
     let file = LoginsFile::needed()?;
     let url = match arguments.url.as_ref().or(connection.server.as_ref()) {
         Some(text) => server_url(text).map_err(|error| anyhow!(error))?,
+        // A password of the command line or the environment is not meant for
+        // the server that was logged in to last; what is typed now is.
         None => match file.read()?.current() {
-            Some(login) => login.url.clone(),
-            None => Url::parse(DEFAULT_SERVER)?,
+            Some(login) if arguments.password_stdin || connection.password.is_none() => {
+                login.url.clone()
+            }
+            _ => Url::parse(DEFAULT_SERVER)?,
         },
     };
     let (user, secret) = told(connection, arguments.password_stdin).await?;
-    if is_exposed(&url) {
-        output::warn(&format!(
-            "warning: {} is not HTTPS; others on the way can read what is sent",
-            shown(&url)
-        ));
-    }
+    warn_if_exposed(&url);
     let certificates = connection.ca_certificate.as_deref();
     let login = log_in(&url, user, secret, certificates).await?;
-    let kept = login.clone();
-    file.change(|logins| logins.keep(kept))?;
+    keep(&file, &login, Logins::keep, connection).await?;
     match format {
         Format::Json => output::json(&json!({
             "url": login.url,
@@ -197,7 +201,7 @@ pub(super) async fn forget(
     let mut forgotten = Vec::new();
     for host in hosts {
         if let Some(login) = file.change(|logins| logins.forget(&host))? {
-            revoke(&login, connection.ca_certificate.as_ref()).await;
+            revoke(&login, connection).await;
             forgotten.push(shown(&login.url).to_owned());
         }
     }
@@ -212,15 +216,38 @@ pub(super) async fn forget(
     Ok(())
 }
 
-/// Revokes the token of a login that was just forgotten. An API key stays: it
-/// may be used elsewhere.
-async fn revoke(login: &SavedLogin, certificates: Option<&PathBuf>) {
+/// Keeps a login by one of the ways of [`Logins`], and revokes the token that it
+/// takes the place of; its own, if it can't be kept.
+pub(super) async fn keep(
+    file: &LoginsFile,
+    login: &SavedLogin,
+    how: fn(&mut Logins, SavedLogin) -> Option<SavedLogin>,
+    connection: &Connection,
+) -> Result<()> {
+    let kept = login.clone();
+    match file.change(|logins| how(logins, kept)) {
+        Ok(Some(before)) if before.secret.reveal() != login.secret.reveal() => {
+            revoke(&before, connection).await;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            revoke(login, connection).await;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Revokes the token of a login that was just forgotten, if the server can be
+/// reached soon. An API key stays: it may be used elsewhere.
+pub(super) async fn revoke(login: &SavedLogin, connection: &Connection) {
     if login.kind != Kind::AuthorizationToken || login.ended().is_some() {
         return;
     }
     let Some(id) = &login.id else {
         return;
     };
+    let certificates = connection.ca_certificate.as_ref();
     let certificates = certificates.or(login.ca_certificate.as_ref());
     let revoked = async {
         let credential = Credential::Saved(Box::new(login.clone()));
@@ -230,9 +257,21 @@ async fn revoke(login: &SavedLogin, certificates: Option<&PathBuf>) {
             certificates.map(PathBuf::as_path),
         )?;
         let path = ["authorization-tokens", id.as_str()];
-        client.call(Method::DELETE, &path, &[], None).await
+        let request = client.request(Method::DELETE, &path, &[]);
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| client.unreached(error))?;
+        let status = answer.status();
+        // What is not good any more needs no revocation.
+        if status.is_success() || status == StatusCode::UNAUTHORIZED {
+            return Ok(());
+        }
+        client.refused(answer).await.map(drop)
     };
-    if let Err(error) = revoked.await {
+    let revoked = match tokio::time::timeout(REVOCATION, revoked).await {
+        Ok(revoked) => revoked,
+        Err(_) => Err(anyhow!("{} does not answer", shown(&login.url))),
+    };
+    if let Err(error) = revoked {
         output::warn(&format!(
             "warning: the token was forgotten, but not revoked: {error:#}"
         ));

@@ -118,6 +118,12 @@ kind! {
 }
 
 kind! {
+    /// How long a credential that is given out is good.
+    Lifetime: Duration, "DURATION", "a duration above zero and of `12h` at the most, such as `30s`, `5m` or `1h`",
+    |text| Timeout::parse(text).filter(|lifetime| *lifetime <= Duration::from_hours(12))
+}
+
+kind! {
     /// A time that may be zero.
     Span: Duration, "DURATION", "a duration, such as `0`, `30s`, `5m`, `1h` or `7d`",
     parse_duration
@@ -330,6 +336,9 @@ mod tests {
         assert_eq!(SpanOrNever::parse("0"), None);
         assert_eq!(SpanOrNever::parse("never"), Some(None));
         assert_eq!(Timeout::parse("never"), None);
+        assert_eq!(Lifetime::parse("0"), None);
+        assert_eq!(Lifetime::parse("12h"), Some(Duration::from_hours(12)));
+        assert_eq!(Lifetime::parse("43201s"), None);
         assert_eq!(Count::parse("0"), None);
         assert_eq!(SizeOrNone::parse("0"), Some(None));
         assert_eq!(SizeOrNone::parse("1KiB"), Some(Some(1024)));

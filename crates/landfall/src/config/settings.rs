@@ -7,8 +7,8 @@ use super::{
     error::Problem,
     kind::{
         Address, Allowed, BlobsLocation, Count, DatabaseLocation, Every, Folder, Kind, Level,
-        LogFormat, OptionalFile, OptionalUrl, Proxies, Size, SizeOrNone, Span, SpanOrNever, Switch,
-        Timeout,
+        Lifetime, LogFormat, OptionalFile, OptionalUrl, Proxies, Size, SizeOrNone, Span,
+        SpanOrNever, Switch, Timeout,
     },
 };
 
@@ -314,7 +314,8 @@ settings! {
 
     /// What clients log in with.
     token: Token {
-        /// How long a token for a pull or a push is valid.
-        lifetime: Timeout = Is("5m");
+        /// How long a token for a pull or a push is valid. It never outlives
+        /// the API key or token that it was made with.
+        lifetime: Lifetime = Is("5m");
     }
 }

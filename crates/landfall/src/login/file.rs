@@ -64,16 +64,17 @@ impl Logins {
         all.map(|(host, login)| (host.as_str(), login))
     }
 
-    /// Keeps a login in the place of the one at the same server, and makes the
-    /// server the current one.
-    pub(crate) fn keep(&mut self, login: SavedLogin) {
+    /// Keeps a login in the place of the one at the same server, which is
+    /// given back, and makes the server the current one.
+    pub(crate) fn keep(&mut self, login: SavedLogin) -> Option<SavedLogin> {
         self.current = Some(authority(&login.url));
-        self.keep_beside(login);
+        self.keep_beside(login)
     }
 
-    /// Keeps a login in the place of the one at the same server.
-    pub(crate) fn keep_beside(&mut self, login: SavedLogin) {
-        self.servers.insert(authority(&login.url), login);
+    /// Keeps a login in the place of the one at the same server, which is
+    /// given back.
+    pub(crate) fn keep_beside(&mut self, login: SavedLogin) -> Option<SavedLogin> {
+        self.servers.insert(authority(&login.url), login)
     }
 
     /// Forgets the login at a host.

@@ -15,6 +15,9 @@ use landfall_clock::{Clock, SystemClock};
 use landfall_identity::Secret;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
+use url::Host;
+
+use crate::output;
 
 pub(crate) use file::{Logins, LoginsFile};
 
@@ -85,15 +88,16 @@ pub(crate) fn kind_of(secret: &Secret) -> Option<Kind> {
 /// The URL of a server as people write it. Without a scheme it is HTTPS, but
 /// for this machine itself, as with docker.
 pub(crate) fn server_url(text: &str) -> Result<Url, String> {
-    let complete = if text.contains("://") {
-        text.to_owned()
-    } else if is_loopback(text) {
-        format!("http://{text}")
-    } else {
-        format!("https://{text}")
-    };
     let wrong = || format!("`{text}` is no URL of a server; `https://registry.example` is one");
-    let url = Url::parse(&complete).map_err(|_| wrong())?;
+    let parsed = |complete: &str| Url::parse(complete).map_err(|_| wrong());
+    let url = if text.contains("://") {
+        parsed(text)?
+    } else {
+        match parsed(&format!("https://{text}"))? {
+            url if is_loopback(&url) => parsed(&format!("http://{text}"))?,
+            url => url,
+        }
+    };
     let is_server = matches!(url.scheme(), "http" | "https") && url.has_host();
     if is_server && url.username().is_empty() && url.password().is_none() {
         Ok(url)
@@ -102,17 +106,29 @@ pub(crate) fn server_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// Whether a host, with or without a port, is this machine.
-fn is_loopback(host: &str) -> bool {
-    let host = host.split('/').next().unwrap_or(host);
-    host.starts_with("[::1]")
-        || host.starts_with("127.")
-        || host.split(':').next() == Some("localhost")
+/// Whether a URL is of this machine.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Whether a secret would cross a network without TLS.
 pub(crate) fn is_exposed(url: &Url) -> bool {
-    url.scheme() == "http" && !is_loopback(&authority(url))
+    url.scheme() == "http" && !is_loopback(url)
+}
+
+/// Warns whoever is about to send a secret across a network without TLS.
+pub(crate) fn warn_if_exposed(url: &Url) {
+    if is_exposed(url) {
+        output::warn(&format!(
+            "warning: {} is not HTTPS; others on the way can read what is sent",
+            shown(url)
+        ));
+    }
 }
 
 /// The host of a URL, with the port if it is not the usual one: how image
@@ -156,7 +172,9 @@ mod tests {
             ("127.0.0.1:5000", "http://127.0.0.1:5000/"),
             ("localhost:5000", "http://localhost:5000/"),
             ("[::1]:5000", "http://[::1]:5000/"),
+            ("127.0.0.1:443", "http://127.0.0.1:443/"),
             ("localhost.example", "https://localhost.example/"),
+            ("127.registry.example", "https://127.registry.example/"),
             ("http://10.0.0.1", "http://10.0.0.1/"),
         ] {
             assert_eq!(server_url(text).map(String::from).as_deref(), Ok(url));

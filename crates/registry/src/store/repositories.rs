@@ -217,6 +217,19 @@ pub(crate) fn repository_names(
     )
 }
 
+/// The first of the account's repositories.
+pub(crate) fn repository_of_account(
+    tx: &ReadTransaction<'_>,
+    account: AccountId,
+) -> Result<Option<RepositoryName>> {
+    tx.first(
+        "select name from repository where account = ?1 and deleted is null
+         order by name limit 1",
+        params![account],
+        |row| parsed(row, 0),
+    )
+}
+
 /// What a repository holds.
 pub(crate) fn repository_summary(
     tx: &ReadTransaction<'_>,

@@ -137,6 +137,15 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     call.allow_operation().await?;
     let identity = &call.server.identity;
+    if let Some(id) = identity.account_find(&account).await? {
+        let registry = &call.server.registry;
+        if let Some(name) = registry.repository_of_account(id).await? {
+            return Err(Problem::in_use(format!(
+                "the account `{account}` owns repositories, for example `{name}`; delete them \
+                 first, or disable the account"
+            )));
+        }
+    }
     identity.account_delete(&account, &call.caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

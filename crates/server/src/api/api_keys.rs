@@ -21,6 +21,9 @@ const LONGEST_OVERLAP: Duration = Duration::from_hours(7 * 24);
 /// By how much a key ends before the one that it is made with: more than making
 /// it takes.
 const MAKING: Duration = Duration::from_secs(5);
+/// What is done here, in the audit log.
+const CREATE: &str = "api-key.create";
+const ROTATE: &str = "api-key.rotate";
 
 /// An API key, without what is secret of it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -96,11 +99,11 @@ pub(super) struct KeyRotation {
 
 impl Call {
     /// Asks whether the caller may make keys for this principal.
-    async fn allow_new_key(&self, name: &LocalName) -> Result<(), Problem> {
+    async fn allow_new_key(&self, name: &LocalName, action: &'static str) -> Result<(), Problem> {
         self.allow_oneself_or(Action::ManagePrincipals, name)
             .await?;
-        if self.is_oneself(name) {
-            self.allow_own_credential()?;
+        if self.is_same_principal(name) {
+            self.allow_own_credential(action)?;
         }
         Ok(())
     }
@@ -109,7 +112,7 @@ impl Call {
     /// is made with a key ends no later.
     async fn end_of_key(&self, name: &LocalName) -> Result<Option<Timestamp>, Problem> {
         let with = &self.caller.credential;
-        if !self.is_oneself(name) || with.kind != CredentialKind::ApiKey {
+        if !self.is_same_principal(name) || with.kind != CredentialKind::ApiKey {
             return Ok(None);
         }
         let keys = self.server.identity.api_key_list(name).await?;
@@ -140,8 +143,9 @@ impl Call {
         let keys = self.server.identity.api_key_list(name).await?;
         let wanted = keys.into_iter().find(|each| each.id == key);
         if wanted.is_some_and(|wanted| wanted.expires.is_none_or(|its| its > end)) {
-            return Err(Problem::denied(
-                &"that key ends later than the one that was sent; send the password, or that key",
+            return Err(self.refused_oneself(
+                ROTATE,
+                "that key ends later than the one that was sent; send the password, or that key",
             ));
         }
         Ok(())
@@ -182,7 +186,7 @@ pub(super) async fn create(
     content: Content,
 ) -> Result<(StatusCode, Unstored, Json<ApiKeyWithSecret>), Problem> {
     let name = call.principal(&principal)?;
-    call.allow_new_key(&name).await?;
+    call.allow_new_key(&name, CREATE).await?;
     let new: NewApiKey = content.read().await?;
     let wanted = new.lifetime_seconds.map(Duration::from_secs);
     let lifetime = call.longest(&name, wanted).await?;
@@ -209,7 +213,7 @@ pub(super) async fn rotate(
     content: Content,
 ) -> Result<(StatusCode, Unstored, Json<ApiKeyWithSecret>), Problem> {
     let name = call.principal(&principal)?;
-    call.allow_new_key(&name).await?;
+    call.allow_new_key(&name, ROTATE).await?;
     call.allow_rotation(&name, key).await?;
     let rotation: KeyRotation = content.read().await?;
     let overlap = Duration::from_secs(rotation.overlap_seconds).min(LONGEST_OVERLAP);

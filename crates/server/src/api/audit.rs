@@ -5,12 +5,12 @@ use std::{io, sync::Arc};
 use axum::{
     Json,
     body::{Body, Bytes},
-    http::header,
+    http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
 use landfall_clock::Timestamp;
-use landfall_identity::{Action, AuditEntry, AuditFilter, AuditOutcome};
+use landfall_identity::{Action, AuditEntry, AuditFilter, AuditOutcome, Resource};
 use landfall_ids::{AuditId, PrincipalId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,8 +20,10 @@ use super::{
     paging::{Listing, Paging, Parameters},
     problem::Problem,
 };
-use crate::{Server, registry_api::chain};
+use crate::{Server, auth::Lasting, registry_api::chain};
 
+/// What the names of the policies begin with that every account has.
+const BUILT_IN: &str = "built-in/";
 /// Rows that an export reads at once.
 const STEP: usize = 500;
 
@@ -137,6 +139,45 @@ impl From<AuditEntry> for AuditBody {
     }
 }
 
+/// Who reads the log, and what they may see of others.
+#[derive(Debug, Clone)]
+enum Reader {
+    /// Who operates the registry sees all.
+    Operator,
+    /// Of other accounts, whoever reads for this one sees neither the names of
+    /// policies nor which credential it was.
+    Account(String),
+}
+
+impl Reader {
+    /// The caller, who may read the log of this account, or of all.
+    async fn of(call: &Call, account: Option<&str>) -> Result<Self, Problem> {
+        let Some(account) = account else {
+            return Ok(Self::Operator);
+        };
+        let operates = call.may(Action::Administer, Resource::Registry).await?;
+        Ok(if operates {
+            Self::Operator
+        } else {
+            Self::Account(account.to_owned())
+        })
+    }
+
+    fn shown(&self, entry: AuditEntry) -> AuditBody {
+        let mut body = AuditBody::from(entry);
+        if let Self::Account(account) = self {
+            let own = format!("{account}/");
+            body.policies
+                .retain(|name| name.starts_with(&own) || name.starts_with(BUILT_IN));
+            let principal = body.principal.as_ref();
+            if principal.is_some_and(|principal| principal.account != *account) {
+                body.credential.id = None;
+            }
+        }
+        body
+    }
+}
+
 fn login_name(account: &str, name: &str) -> String {
     if account == landfall_identity::OPERATOR_ACCOUNT {
         name.to_owned()
@@ -225,12 +266,14 @@ pub(super) async fn list(
     Parameters(cursor): Parameters<Cursor>,
 ) -> Result<Json<Listing<AuditBody>>, Problem> {
     let filter = which.allowed(&call).await?;
+    let reader = Reader::of(&call, filter.account.as_deref()).await?;
     let limit = Paging::of(None, cursor.limit).limit();
     let identity = &call.server.identity;
     let page = identity.audit_list(&filter, cursor.last, limit).await?;
-    Ok(Json(Listing::of_identity(page, |entry: &AuditEntry| {
-        entry.id.to_string()
-    })))
+    let last = page.entries.last().filter(|_| page.more);
+    let next = last.map(|entry| entry.id.to_string());
+    let rows = page.entries.into_iter().map(|entry| reader.shown(entry));
+    Ok(Json(Listing::part(rows.collect(), next)))
 }
 
 /// Every row that is asked for, the oldest first: one JSON object a line. An
@@ -241,11 +284,19 @@ pub(super) async fn list(
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn export(
     call: Call,
+    parts: Parts,
     Parameters(which): Parameters<Which>,
 ) -> Result<Response, Problem> {
     let filter = which.allowed(&call).await?;
+    let reader = Reader::of(&call, filter.account.as_deref()).await?;
+    let (action, account) = match &filter.account {
+        Some(account) => (Action::ReadAudit, Some(account.clone())),
+        None => (Action::Administer, None),
+    };
     let reading = Reading {
         server: Arc::clone(&call.server),
+        right: Lasting::new(Arc::clone(&call.server), parts, action, account),
+        reader,
         filter,
         last: None,
     };
@@ -268,6 +319,8 @@ pub(super) async fn export(
 /// An export under way: a part of the log at a time is in memory.
 struct Reading {
     server: Arc<Server>,
+    right: Lasting,
+    reader: Reader,
     filter: AuditFilter,
     last: Option<AuditId>,
 }
@@ -275,6 +328,13 @@ struct Reading {
 impl Reading {
     /// The next lines, and what comes after them.
     async fn next(mut self) -> io::Result<Option<(Bytes, Option<Self>)>> {
+        if let Err(rejection) = self.right.still_may().await {
+            let reason = rejection.told().message;
+            tracing::info!(reason, "an export of the audit log ends");
+            return Err(io::Error::other(
+                "the right to read the audit log has ended",
+            ));
+        }
         let identity = &self.server.identity;
         let page = identity.audit_export(&self.filter, self.last, STEP).await;
         let page = page.map_err(|error| {
@@ -287,7 +347,7 @@ impl Reading {
         self.last = Some(last.id);
         let mut lines = Vec::new();
         for entry in page.entries {
-            serde_json::to_writer(&mut lines, &AuditBody::from(entry))?;
+            serde_json::to_writer(&mut lines, &self.reader.shown(entry))?;
             lines.push(b'\n');
         }
         Ok(Some((lines.into(), page.more.then_some(self))))

@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use landfall_identity::{Action, Ask, Caller, Refusal, Resource};
+use landfall_identity::{Action, Ask, AuditEvent, Caller, Refusal, Resource};
 use landfall_ids::AccountId;
 use landfall_oci::{Reference, RepositoryName, Tag};
 use landfall_registry::Registry;
@@ -16,7 +16,7 @@ use super::problem::Problem;
 use crate::{
     Server,
     auth::{self, Rejection, Rows},
-    registry_api::holds_nul,
+    registry_api::{account_gone, holds_nul},
 };
 
 /// Who calls, with the services to call. Extracting it checks credentials; a
@@ -99,6 +99,26 @@ impl Call {
             .await
     }
 
+    /// Whether the caller may do this. A refusal is an answer, which is not
+    /// written down, and not the end of the request.
+    pub(super) async fn may(
+        &self,
+        action: Action,
+        resource: Resource<'_>,
+    ) -> Result<bool, Problem> {
+        let ask = Ask {
+            caller: &self.caller,
+            action,
+            resource,
+            tag: None,
+        };
+        match auth::authorize(&self.server, &ask, None).await {
+            Ok(()) => Ok(true),
+            Err(Rejection::Refused(_)) => Ok(false),
+            Err(rejection) => Err(self.rejected(None, &rejection)),
+        }
+    }
+
     /// Asks whether the caller has said who it is, where what it may do can't
     /// be asked yet.
     pub(super) fn is_somebody(&self) -> Result<(), Problem> {
@@ -132,6 +152,19 @@ impl Call {
         Problem::rejected(rejection, challenge)
     }
 
+    /// A refusal that no policy decides, for what the caller wanted to do to
+    /// itself. It is written down.
+    pub(super) fn refused_oneself(&self, action: &'static str, told: &'static str) -> Problem {
+        if let (Some(rows), Some(principal)) = (&self.rows, &self.caller.principal) {
+            let event = AuditEvent::new(&self.caller, action, "principal", self.caller.name())
+                .account(principal.account_name.as_str())
+                .id(principal.id)
+                .refused(told);
+            rows.begin(&self.server.identity, event);
+        }
+        Problem::denied(&told)
+    }
+
     /// The registry, acting for the caller: what is done has its name.
     pub(super) fn registry(&self) -> Registry {
         match &self.caller.principal {
@@ -143,13 +176,24 @@ impl Call {
     /// The account that owns the repository, made if it is not there. The
     /// caller may push, or it would not come here.
     pub(super) async fn account(&self, name: &RepositoryName) -> Result<AccountId, Problem> {
-        let account = self.server.identity.account_ensure(name).await;
-        account.map_err(|error| match error {
+        let account = self.server.identity.account_ensure(name, &self.caller);
+        account.await.map_err(|error| match error {
+            landfall_identity::Error::NotFound { .. } => Problem::not_found(account_gone(name)),
             landfall_identity::Error::Database(error) => {
                 landfall_registry::Error::Database(error).into()
             }
             error => Rejection::from(error).told().into(),
         })
+    }
+
+    /// The account that owns the repository, or would, if it is there.
+    pub(super) async fn account_found(
+        &self,
+        name: &RepositoryName,
+    ) -> Result<Option<AccountId>, Problem> {
+        let account = name.account().to_string();
+        let found = self.server.identity.account_find(&account).await;
+        found.map_err(|error| Rejection::from(error).told().into())
     }
 
     /// The account of that name.

@@ -202,6 +202,12 @@ pub(super) async fn delete(
 ) -> Result<Json<Deleted>, Problem> {
     let (name, image) = (repository(&name)?, reference(&image)?);
     call.allow_reference(Action::Delete, &name, &image).await?;
+    if let Reference::Digest(digest) = &image {
+        // Its tags go with it: each is one that is deleted.
+        for tag in call.server.registry.image_tags(&name, digest).await? {
+            call.allow_tag(Action::Delete, &name, &tag).await?;
+        }
+    }
     let gone = call
         .registry()
         .image_delete(&name, &image, deletion.purge)
@@ -241,6 +247,15 @@ pub(super) async fn restore(
                       of the tag";
         return Err(Problem::invalid(&detail));
     };
+    // Each of its tags is one that is pushed.
+    for tag in call
+        .server
+        .registry
+        .image_tags_taken(&name, &digest)
+        .await?
+    {
+        call.allow_tag(Action::Push, &name, &tag).await?;
+    }
     let restored = call.registry().image_restore(&name, &digest).await?;
     Ok(Json(RestoredBody {
         manifests: restored.manifests.iter().map(ToString::to_string).collect(),

@@ -2,7 +2,8 @@
 
 use axum::Json;
 use landfall_identity::Action;
-use landfall_oci::Digest;
+use landfall_ids::AccountId;
+use landfall_oci::{Digest, RepositoryName};
 use landfall_registry::LayerState;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -77,15 +78,14 @@ pub(super) async fn check(
     }
     let digests: Result<Vec<Digest>, _> = asked.digests.iter().map(|text| text.parse()).collect();
     let digests = digests.map_err(|error| Problem::invalid(&error))?;
-    let account = call.account(&name).await?;
-    let registry = call.registry();
-    let sources = registry.layer_sources(account, &digests).await?;
-    let readable = call.readable(sources.repositories()).await?;
-    let states = registry
-        .layers_check(&name, account, &digests, sources, |from| {
-            readable.contains(from)
-        })
-        .await?;
+    let states = match call.account_found(&name).await? {
+        Some(account) => states(&call, &name, account, &digests).await?,
+        // Nothing is stored here, so it makes no account.
+        None => digests
+            .into_iter()
+            .map(|digest| (digest, LayerState::New))
+            .collect(),
+    };
     let layers: Vec<_> = states
         .into_iter()
         .map(|(digest, state)| CheckedLayer {
@@ -102,4 +102,20 @@ pub(super) async fn check(
         .filter(|layer| layer.state == LayerStateBody::New)
         .count();
     Ok(Json(CheckedLayers { layers, new }))
+}
+
+/// The states of layers, where the repository's account is there.
+async fn states(
+    call: &Call,
+    name: &RepositoryName,
+    account: AccountId,
+    digests: &[Digest],
+) -> Result<Vec<(Digest, LayerState)>, Problem> {
+    let registry = call.registry();
+    let sources = registry.layer_sources(account, digests).await?;
+    let readable = call.readable(sources.repositories()).await?;
+    let states = registry.layers_check(name, account, digests, sources, |from| {
+        readable.contains(from)
+    });
+    Ok(states.await?)
 }

@@ -29,6 +29,7 @@ mod store;
 mod tags;
 mod tokens;
 mod webhooks;
+mod whole;
 
 use std::sync::Arc;
 
@@ -167,6 +168,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// Every route of the API, with its document.
 pub(crate) fn router(server: Arc<Server>) -> Router {
     let (router, document) = routes().split_for_parts();
+    let bodies = whole::Bodies::new(Arc::clone(&server));
     let unknown = || async {
         let detail = "this path is no part of the API; see /api/v1/openapi.json".to_owned();
         problem::Problem::new(StatusCode::NOT_FOUND, "not-found", detail)
@@ -180,6 +182,7 @@ pub(crate) fn router(server: Arc<Server>) -> Router {
         )
     };
     router
+        .layer(axum::middleware::from_fn_with_state(bodies, whole::whole))
         .layer(axum::middleware::from_fn(written_down))
         .method_not_allowed_fallback(other_method)
         .route("/api/v1/openapi.json", get(|| async { Json(document) }))

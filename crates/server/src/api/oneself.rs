@@ -34,12 +34,16 @@ impl Call {
     /// Whether that is the caller, with a credential that stands for all that
     /// it may do. A token for some scopes is not enough for more than those.
     pub(super) fn is_oneself(&self, name: &LocalName) -> bool {
-        let whole = matches!(self.caller.scope, ScopeLimit::Whole);
+        matches!(self.caller.scope, ScopeLimit::Whole) && self.is_same_principal(name)
+    }
+
+    /// Whether that is the caller, with whatever credential. What guards its
+    /// own password and keys asks this: a smaller token is no way around.
+    pub(super) fn is_same_principal(&self, name: &LocalName) -> bool {
         let principal = self.caller.principal.as_ref();
-        whole
-            && principal.is_some_and(|principal| {
-                principal.account_name == name.account() && principal.name == name.name()
-            })
+        principal.is_some_and(|principal| {
+            principal.account_name == name.account() && principal.name == name.name()
+        })
     }
 
     /// Asks whether the caller may do this to a principal: it is the caller
@@ -72,12 +76,14 @@ impl Call {
 
     /// Asks whether a credential that lasts may be made with the one of this
     /// request: a token ends after hours, and so does what it is good for.
-    pub(super) fn allow_own_credential(&self) -> Result<(), Problem> {
+    /// `action` is what it is called in the audit log.
+    pub(super) fn allow_own_credential(&self, action: &'static str) -> Result<(), Problem> {
         match self.caller.credential.kind {
             CredentialKind::Password | CredentialKind::ApiKey => Ok(()),
-            _ => Err(Problem::denied(
-                &"a token is not enough to make a credential that lasts longer; send the password \
-                  or an API key",
+            _ => Err(self.refused_oneself(
+                action,
+                "a token is not enough to make a credential that lasts longer; send the password \
+                 or an API key",
             )),
         }
     }
@@ -86,8 +92,9 @@ impl Call {
     pub(super) fn allow_own_password(&self) -> Result<(), Problem> {
         match self.caller.credential.kind {
             CredentialKind::Password => Ok(()),
-            _ => Err(Problem::denied(
-                &"one's own password is changed with the present one; send that as the password",
+            _ => Err(self.refused_oneself(
+                "principal.set-password",
+                "one's own password is changed with the present one; send that as the password",
             )),
         }
     }

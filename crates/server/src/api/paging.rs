@@ -105,8 +105,8 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Server>> for Parameters<T> {
     }
 }
 
-/// A JSON body that is read when the caller has been let through: nobody else
-/// makes us take it, or hears what is wrong with it.
+/// A JSON body, which is here whole. A handler looks into it when the caller
+/// has been let through: nobody else hears what is wrong with it.
 pub(super) struct Content(Request);
 
 impl FromRequest<Arc<Server>> for Content {

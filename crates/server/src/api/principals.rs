@@ -196,7 +196,7 @@ pub(super) async fn set_password(
     let name = call.principal(&principal)?;
     call.allow_oneself_or(Action::ManagePrincipals, &name)
         .await?;
-    if call.is_oneself(&name) {
+    if call.is_same_principal(&name) {
         call.allow_own_password()?;
     }
     let new: NewPassword = content.read().await?;

@@ -100,6 +100,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
     }
 
+    /// What something else still needs.
+    pub(super) fn in_use(detail: String) -> Self {
+        Self::new(StatusCode::CONFLICT, "in-use", detail)
+    }
+
     /// What the caller may not do, whoever it is.
     pub(super) fn denied(detail: &dyn std::fmt::Display) -> Self {
         Self::new(StatusCode::FORBIDDEN, "denied", detail.to_string())

@@ -138,6 +138,7 @@ pub(super) async fn list(
     let page = found.map_err(|error| match error {
         lists::Error::Registry(error) => Problem::from(error),
         lists::Error::Identity(error) => Rejection::from(error).told().into(),
+        lists::Error::Cursor => Problem::invalid(&lists::NO_CURSOR),
     })?;
     let registry = &call.server.registry;
     let summaries = registry.repository_summaries(page.names).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, http::StatusCode};
-use landfall_identity::Action;
+use landfall_identity::{Action, OPERATOR_ACCOUNT, Resource};
 use landfall_ids::TokenId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -52,7 +52,7 @@ pub(super) async fn create(
     content: Content,
 ) -> Result<(StatusCode, Unstored, Json<TokenBody>), Problem> {
     call.is_somebody()?;
-    call.allow_own_credential()?;
+    call.allow_own_credential("authorization-token.issue")?;
     let new: NewToken = content.read().await?;
     let lifetime = new.lifetime_seconds.map(Duration::from_secs);
     let identity = &call.server.identity;
@@ -87,13 +87,18 @@ pub(super) async fn revoke(
         Some(found) => identity.principal_name(found.principal).await?,
         None => None,
     };
-    // A token of somebody else is not told from one that is not there.
+    // A token of somebody else is not told from one that is not there: neither
+    // by the answer, nor by the row of the refusal.
+    let action = Action::ManagePrincipals;
     match &owner {
-        Some(owner) => {
-            call.allow_oneself_or(Action::ManagePrincipals, owner)
-                .await?;
+        Some(owner) if call.is_oneself(owner) => {}
+        Some(owner)
+            if owner.account() != OPERATOR_ACCOUNT
+                && call.may(action, Resource::Account(owner.account())).await? =>
+        {
+            call.allow_account(action, owner.account()).await?;
         }
-        None => call.allow_operation().await?,
+        _ => call.allow_operation().await?,
     }
     identity.token_revoke(token, &call.caller).await?;
     Ok(StatusCode::NO_CONTENT)

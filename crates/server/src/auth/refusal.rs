@@ -7,7 +7,7 @@
 //! | 401 | it is not known who calls, or the credential is not good, or its scope is not enough: another credential may do. With a challenge |
 //! | 403 | it is known who calls, and policy says no |
 //! | 404 | the caller may, and it is not there |
-//! | 429 | too many wrong passwords: nothing was looked at. With `Retry-After` |
+//! | 429 | too many wrong passwords, or too many at once: nothing was looked at. With `Retry-After` |
 //! | 503 | it can't be decided now. With `Retry-After` |
 //!
 //! Scope and policy are asked before anything is looked up, so 401 and 403 are
@@ -88,7 +88,8 @@ impl Rejection {
                     ..told(
                         StatusCode::TOO_MANY_REQUESTS,
                         format!(
-                            "too many wrong passwords from this address; try again in {seconds} s"
+                            "too many wrong passwords from this address, or too many at once; \
+                             try again in {seconds} s"
                         ),
                     )
                 }

@@ -19,7 +19,7 @@ pub(crate) struct Rows(Arc<Mutex<Vec<Row>>>);
 
 impl Rows {
     /// Begins to write a row.
-    pub(super) fn begin(&self, identity: &Identity, event: AuditEvent) {
+    pub(crate) fn begin(&self, identity: &Identity, event: AuditEvent) {
         let row = identity.audit(event).boxed();
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         rows.push(row);

@@ -39,6 +39,14 @@ const IN_FLIGHT: &str = "landfall_http_requests_in_flight";
 const CONNECTIONS: &str = "landfall_connections";
 const STATEMENTS: &str = "landfall_database_statements_total";
 
+/// What tells of the store as it is on the disk, and not of what callers see:
+/// from it, one could learn which content others have. For the operator only.
+const PHYSICAL: [&str; 3] = [
+    "landfall_gc_blobs_total",
+    "landfall_gc_freed_bytes_total",
+    STATEMENTS,
+];
+
 /// The methods that have a label value of their own.
 const METHODS: [&str; 7] = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "other"];
 
@@ -150,6 +158,13 @@ impl Metrics {
         text
     }
 
+    /// What of [`Metrics::render`] anybody may know: all but what is physical.
+    pub fn render_public(&self) -> String {
+        let text = self.render();
+        let lines = text.split_inclusive('\n');
+        lines.filter(|line| !is_physical(line)).collect()
+    }
+
     pub(super) fn request_began(&self) {
         self.0.in_flight.fetch_add(1, Relaxed);
     }
@@ -200,6 +215,16 @@ impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
     }
+}
+
+/// Whether a line, a sample or a comment, is of one of [`PHYSICAL`].
+fn is_physical(line: &str) -> bool {
+    let comment = line
+        .strip_prefix("# HELP ")
+        .or_else(|| line.strip_prefix("# TYPE "));
+    let series = comment.unwrap_or(line);
+    let end = series.find([' ', '{']).unwrap_or(series.len());
+    PHYSICAL.contains(&series[..end].trim_end())
 }
 
 fn describe() {
@@ -278,6 +303,19 @@ mod tests {
         ] {
             assert!(text.contains(&line), "no {line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn physical_figures_are_not_public() {
+        let metrics = Metrics::install().expect("nothing else is installed");
+        metrics::counter!(PHYSICAL[1]).increment(4096);
+        let (all, public) = (metrics.render(), metrics.render_public());
+        for name in [PHYSICAL[1], STATEMENTS] {
+            assert!(all.contains(name), "no {name} in\n{all}");
+            assert!(!public.contains(name), "{name} is public:\n{public}");
+        }
+        assert!(public.contains(CONNECTIONS), "{public}");
+        assert!(public.contains("process_threads "), "{public}");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use axum::{
     Json,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use landfall_identity::{Action, Resource};
-use landfall_oci::RepositoryName;
+use landfall_oci::{ErrorCode, RepositoryName};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -31,6 +31,10 @@ pub(super) async fn list(call: Call) -> Result<Response, OciError> {
     let page = found.map_err(|error| match error {
         lists::Error::Registry(error) => OciError::from(error),
         lists::Error::Identity(error) => Rejection::from(error).told().into(),
+        lists::Error::Cursor => {
+            let message = lists::NO_CURSOR.to_owned();
+            OciError::new(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, message)
+        }
     })?;
     let mut headers = HeaderMap::new();
     if let Some(last) = page.next {

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use landfall_oci::{ErrorBody, ErrorCode, ErrorEntry};
+use landfall_oci::{ErrorBody, ErrorCode, ErrorEntry, RepositoryName};
 use landfall_registry::Error;
 use serde_json::json;
 
@@ -54,6 +54,12 @@ impl OciError {
             ErrorCode::Unsupported,
             message,
         )
+    }
+
+    /// The account that the repository would belong to was deleted.
+    pub(super) fn account_gone(name: &RepositoryName) -> Self {
+        let message = account_gone(name);
+        Self::new(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, message)
     }
 
     /// What the request needs can't be reached now.
@@ -174,6 +180,14 @@ impl From<Error> for OciError {
 pub(crate) const RETRY_AFTER: u64 = 2;
 /// What a client is told. The log tells what can't be reached, and why.
 pub(crate) const AWAY: &str = "a part of the registry can't be reached now; try again";
+
+/// What a client is told that pushes below the name of a deleted account.
+pub(crate) fn account_gone(name: &RepositoryName) -> String {
+    format!(
+        "the account `{}` was deleted, and its name is not used again; push to another account",
+        name.account()
+    )
+}
 
 /// Whether the database or the blob store can't be reached now. Asked again,
 /// they may answer.

@@ -161,7 +161,15 @@ pub(super) async fn delete(
         .await?;
     match reference {
         Reference::Tag(tag) => call.registry().tag_delete(&name, &tag).await?,
-        Reference::Digest(digest) => call.registry().manifest_delete(&name, &digest).await?,
+        Reference::Digest(digest) => {
+            // Its tags go with it: each is one that is deleted.
+            for tag in call.server.registry.image_tags(&name, &digest).await? {
+                let resource = Resource::Repository(&name);
+                call.allow_on(Action::Delete, resource, Some(tag.as_str()))
+                    .await?;
+            }
+            call.registry().manifest_delete(&name, &digest).await?;
+        }
     }
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -30,7 +30,7 @@ use landfall_ids::AccountId;
 use landfall_oci::{Reference, RepositoryName};
 use landfall_registry::Registry;
 
-pub(crate) use self::error::{AWAY, RETRY_AFTER, chain, is_away, is_away_now};
+pub(crate) use self::error::{AWAY, RETRY_AFTER, account_gone, chain, is_away, is_away_now};
 pub(crate) use self::query::holds_nul;
 use self::{error::OciError, outlasting::Outlasting, query::Query, route::Route};
 use crate::{
@@ -99,8 +99,9 @@ impl Call {
     /// The account that owns the repository, made if it is not there. The
     /// caller may push, or it would not come here.
     async fn account(&self, name: &RepositoryName) -> Result<AccountId, OciError> {
-        let account = self.server.identity.account_ensure(name).await;
-        account.map_err(|error| match error {
+        let account = self.server.identity.account_ensure(name, &self.caller);
+        account.await.map_err(|error| match error {
+            landfall_identity::Error::NotFound { .. } => OciError::account_gone(name),
             landfall_identity::Error::Database(error) => {
                 landfall_registry::Error::Database(error).into()
             }

@@ -23,6 +23,8 @@ on_both!(
     an_explanation_names_the_statements_and_hides_those_of_other_accounts,
     a_simulation_tells_whose_access_changes_and_changes_nothing,
     what_can_not_be_compiled_any_more_refuses_all_that_it_could_speak_of,
+    a_stored_policy_that_nests_too_deep_refuses_and_ends_no_server,
+    the_registry_is_not_an_account_without_a_name,
     a_forbid_wins_over_anonymous_pull,
     a_decision_is_looked_up_once_whether_the_repository_is_there_or_not,
     a_scope_holds_what_policies_may_allow,
@@ -112,6 +114,7 @@ async fn a_wrong_policy_is_refused_with_its_place_and_changes_nothing() {
         "permit (principal, action, resource) when {{ {}true }};",
         "!".repeat(3_000)
     );
+    let hidden = format!("// x\r{deep}");
     let mut wrong = Vec::new();
     for (text, line, column, says) in [
         ("", 1, 1, "says nothing"),
@@ -158,9 +161,10 @@ async fn a_wrong_policy_is_refused_with_its_place_and_changes_nothing() {
             "",
         ),
         (&*long, 1, 1, "at most"),
-        (&*deep, 1, 76, "nest"),
-        (&*chain, 1, 842, "operators"),
-        (&*nots, 1, 243, "operators"),
+        (&*deep, 1, 60, "nest"),
+        (&*chain, 1, 354, "nests deeper"),
+        (&*nots, 1, 83, "nests deeper"),
+        (&*hidden, 1, 5, "control character"),
     ] {
         let made = town
             .identity
@@ -389,6 +393,50 @@ async fn what_can_not_be_compiled_any_more_refuses_all_that_it_could_speak_of() 
     assert_eq!(refused.outcome, Err(Refusal::Denied));
     assert_eq!(&*refused.policies[0], "acme/one");
     assert!(town.may("acme/alice", Action::Pull, "acme/b").await);
+}
+
+async fn a_stored_policy_that_nests_too_deep_refuses_and_ends_no_server() {
+    let town = Town::new().await;
+    town.attach("acme/one", on_repository("acme/a"), READS)
+        .await;
+    assert!(town.may("beta/bob", Action::Pull, "acme/a").await);
+    let deep = format!(
+        "permit (principal, action, resource) when {{ {}true }};",
+        "if true then true else ".repeat(90)
+    );
+    let stored = town.database.write(move |tx| {
+        tx.execute(
+            "update policy set text = ?1 where name = 'one'",
+            landfall_database::params![deep],
+        )?;
+        epoch::bump(tx, epoch::ACCESS)
+    });
+    stored.await.expect("stored");
+    town.identity.refresh().await.expect("refresh");
+    let refused = town.asked("beta/bob", Action::Pull, "acme/a", None).await;
+    assert_eq!(refused.outcome, Err(Refusal::Denied));
+    assert_eq!(&*refused.policies[0], "acme/one");
+}
+
+async fn the_registry_is_not_an_account_without_a_name() {
+    let town = Town::new().await;
+    let nobody = Caller::ANONYMOUS;
+    let target = PolicyTarget::Account("admin".to_owned());
+    let text = "permit (principal, action == Landfall::Action::\"list-catalog\", resource);";
+    town.attach("admin/catalog", target, text).await;
+    let long = "a".repeat(56_000);
+    for name in ["", "/", &long] {
+        let asked = Ask {
+            caller: &nobody,
+            action: Action::ReadAccount,
+            resource: Resource::Account(name),
+            tag: None,
+        };
+        let decided = town.identity.authorize(&asked).await.expect("decided");
+        assert!(!decided.is_allowed());
+    }
+    let decided = town.decided(&nobody, Action::ListCatalog, "", None).await;
+    assert!(decided.is_allowed(), "{decided:?}");
 }
 
 async fn a_forbid_wins_over_anonymous_pull() {

@@ -1,5 +1,6 @@
 //! Policies: a world of two accounts, and what may be done in it.
 
+mod accounts;
 mod documents;
 mod keeping;
 mod model;

@@ -22,6 +22,7 @@ mod authorization;
 mod fresh;
 mod hostile;
 mod rotation;
+mod written;
 
 use std::{fs, sync::Arc, time::Duration};
 
@@ -40,6 +41,9 @@ use landfall_ids::{RepositoryId, StoreId, TokenId};
 use landfall_oci::RepositoryName;
 use landfall_seal::MasterKey;
 use serde_json::{Value, json};
+
+/// The password of each user.
+const USERS_PASSWORD: &str = "the user's password";
 
 /// No repository is there.
 struct NoRepositories;
@@ -159,16 +163,21 @@ async fn user(identity: &Identity, name: &str) -> (LocalName, Caller) {
         identity.account_create("acme", &by).await.expect("made");
     }
     let name: LocalName = format!("acme/{name}").parse().expect("a name");
-    let password = Secret::new("the user's password");
+    let password = Some(Secret::new(USERS_PASSWORD));
     identity
-        .principal_create(&name, PrincipalKind::User, Some(password.clone()), &by)
+        .principal_create(&name, PrincipalKind::User, password, &by)
         .await
         .expect("made");
-    let caller = identity
-        .caller_by_password(&name.to_string(), &password, None)
-        .await
-        .expect("the password is right");
+    let caller = known(identity, &name).await;
     (name, caller)
+}
+
+/// The caller of a user by password.
+async fn known(identity: &Identity, name: &LocalName) -> Caller {
+    let password = Secret::new(USERS_PASSWORD);
+    let name = name.to_string();
+    let proven = identity.caller_by_password(&name, &password, None);
+    proven.await.expect("the password is right")
 }
 
 fn scopes(texts: &[&str]) -> Vec<Scope> {

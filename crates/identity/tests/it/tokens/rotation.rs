@@ -8,6 +8,7 @@ on_each!(
     an_old_key_verifies_until_its_last_token_ends,
     the_published_keys_are_those_that_verify,
     two_rotations_at_once_leave_one_key_that_signs,
+    a_key_that_has_handed_over_signs_no_more_whatever_the_clocks,
 );
 
 fn kid(token: &str) -> String {
@@ -125,4 +126,39 @@ async fn two_rotations_at_once_leave_one_key_that_signs(kind: Kind) {
     let (a, b) = (bearer(&one, &caller).await, bearer(&two, &caller).await);
     assert_eq!(kid(&a), kid(&b));
     assert_eq!(reason(&two, &a).await, "good");
+}
+
+async fn a_key_that_has_handed_over_signs_no_more_whatever_the_clocks(kind: Kind) {
+    let place = Place::new(kind).await;
+    let ahead = place.clock.now() + Duration::from_mins(2);
+    let ahead = Arc::new(ManualClock::new(ahead));
+    let (one, two) = (place.server().await, place.server_at(ahead).await);
+    let caller = admin(&one).await;
+    let by_ahead = two.signing_key_rotate(&caller).await.expect("a new key");
+    let last = one.signing_key_rotate(&caller).await.expect("a new key");
+    assert!(
+        by_ahead.signs_from < last.signs_from,
+        "{by_ahead:?} {last:?}"
+    );
+    // By each clock, the later key takes over from the one before, for good.
+    let mut signing = Vec::new();
+    for _ in 0..30 {
+        place.clock.advance(Duration::from_secs(10));
+        one.refresh().await.expect("read");
+        let used = kid(&bearer(&one, &caller).await);
+        let keys = one.signing_keys().await.expect("keys");
+        let shown: Vec<_> = keys.iter().filter(|key| key.signs).collect();
+        assert!(matches!(shown[..], [key] if key.id.to_string() == used));
+        if signing.last() != Some(&used) {
+            signing.push(used);
+        }
+    }
+    assert_eq!(
+        signing.len(),
+        2 + usize::from(signing.contains(&by_ahead.id.to_string()))
+    );
+    assert_eq!(signing.last(), Some(&last.id.to_string()));
+    let until = one.signing_keys().await.expect("keys");
+    let of_last = until.iter().find(|key| key.id == last.id);
+    assert_eq!(of_last.and_then(|key| key.verifies_until), None);
 }

@@ -1,7 +1,9 @@
 //! `/api/v1` from outside: every endpoint, its errors and its document.
 
 mod access;
+mod accounts;
 mod decisions;
+mod discretion;
 mod document;
 mod identities;
 mod images;

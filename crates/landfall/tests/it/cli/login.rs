@@ -77,6 +77,14 @@ impl Somebody {
         ran(&mut command, input)
     }
 
+    /// What the server answers to a bearer of this secret.
+    async fn status(&self, secret: &str) -> u16 {
+        let session = &self.world.session;
+        let request = session.anonymous(Method::GET, "/api/v1/repositories");
+        let sent = request.bearer_auth(secret).send().await;
+        sent.expect("answer").status().as_u16()
+    }
+
     /// An API key of the administrator.
     async fn api_key(&self) -> String {
         let path = "/api/v1/principals/~/api-keys";
@@ -120,9 +128,9 @@ async fn a_login_is_kept_as_a_token_and_used_without_naming_the_server() {
     );
 
     // Somebody else than who logged in is not that one.
-    let error = somebody
-        .run(&["repo", "list", "--user", "acme/bob"], "")
-        .error();
+    let url = somebody.world.server.url.as_str();
+    let words = ["repo", "list", "--server", url, "--user", "acme/bob"];
+    let error = somebody.run(&words, "").error();
     assert!(
         error.contains("`landfall login http://127.0.0.1:"),
         "{error}"
@@ -173,24 +181,46 @@ async fn the_logout_revokes_the_token_and_leaves_an_api_key_alone() {
     let somebody = Somebody::start();
     somebody.log_in(PASSWORD).ok();
     let token = somebody.kept()["secret"].as_str().expect("text").to_owned();
-    let status = |secret: String| {
-        let session = &somebody.world.session;
-        let request = session.anonymous(Method::GET, "/api/v1/repositories");
-        let sent = request.bearer_auth(secret).send();
-        async { sent.await.expect("answer").status().as_u16() }
-    };
-    assert_eq!(status(token.clone()).await, 200);
+    assert_eq!(somebody.status(&token).await, 200);
     let ended = somebody.run(&["logout"], "");
     assert_eq!(ended.stderr, "", "it was not revoked");
     ended.ok();
-    assert_eq!(status(token).await, 401);
+    assert_eq!(somebody.status(&token).await, 401);
 
     let key = somebody.api_key().await;
     somebody.log_in(&key).ok();
     assert_eq!(somebody.kept()["kind"], "api_key");
     somebody.run(&["repo", "list"], "").ok();
     somebody.run(&["logout", "--all"], "").ok();
-    assert_eq!(status(key).await, 200);
+    assert_eq!(somebody.status(&key).await, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_erased_or_replaced_is_revoked() {
+    let somebody = Somebody::start();
+    let host = somebody.world.server.host().to_owned();
+    let store = json!({ "ServerURL": host, "Username": "admin", "Secret": PASSWORD }).to_string();
+    let log_in = || somebody.log_in(PASSWORD);
+    let steps: [(&str, &dyn Fn() -> Ran); 3] = [
+        ("login", &log_in),
+        ("store", &|| somebody.helper("store", &store)),
+        ("erase", &|| somebody.helper("erase", &host)),
+    ];
+    log_in().ok();
+    for (name, step) in steps {
+        let token = somebody.kept()["secret"].as_str().expect("text").to_owned();
+        assert_eq!(somebody.status(&token).await, 200, "before {name}");
+        let done = step();
+        assert_eq!(done.stderr, "", "{name}");
+        done.ok();
+        assert_eq!(somebody.status(&token).await, 401, "after {name}");
+    }
+
+    // The same token again takes its own place, and stays good.
+    log_in().ok();
+    let token = somebody.kept()["secret"].as_str().expect("text").to_owned();
+    somebody.log_in(&token).ok();
+    assert_eq!(somebody.status(&token).await, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

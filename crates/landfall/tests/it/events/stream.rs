@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, Response};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::World;
@@ -22,6 +22,10 @@ impl Stream {
         if let Some(last) = last {
             request = request.header("last-event-id", last.to_string());
         }
+        Self::of(request).await
+    }
+
+    async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("a stream");
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
@@ -96,6 +100,38 @@ async fn a_stream_that_is_cut_goes_on_without_loss_or_repetition() {
     };
     let ((), seen) = tokio::join!(pushing, reading);
     assert_eq!(seen, (1..=123).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_when_its_credential_is_revoked() {
+    let world = World::start();
+    let image = world.push("v1").await;
+    let tokens = "/api/v1/authorization-tokens";
+    let made = world.session.request(Method::POST, tokens);
+    let made = made.json(&serde_json::json!({})).send().await;
+    let token: Value = made.expect("answer").json().await.expect("a token");
+    let bearer = token["token"].as_str().expect("a token");
+    let request = world
+        .session
+        .anonymous(Method::GET, "/api/v1/events?kind=tag.*")
+        .header("accept", "text/event-stream")
+        .bearer_auth(bearer);
+    let mut stream = Stream::of(request).await;
+    world.tag(&image, 0..1).await;
+    assert!(stream.next().await.is_some());
+
+    let id = token["id"].as_str().expect("an id");
+    let path = format!("{tokens}/{id}");
+    let revoked = world.session.request(Method::DELETE, &path).send().await;
+    assert_eq!(revoked.expect("answer").status(), 204);
+    let begun = Instant::now();
+    for tag in 1.. {
+        world.tag(&image, tag..tag + 1).await;
+        if stream.next().await.is_none() {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "it goes on");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

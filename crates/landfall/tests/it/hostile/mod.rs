@@ -5,6 +5,7 @@ mod credentials;
 mod crowd;
 mod disconnects;
 mod documents;
+mod held;
 mod large;
 mod names;
 mod raw;

@@ -2,11 +2,14 @@
 
 mod stream;
 
+use std::sync::Arc;
+
 use axum::{
     Json,
-    http::{HeaderMap, header},
+    http::{HeaderMap, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use landfall_identity::Action;
 use landfall_ids::{AccountId, EventId};
 use landfall_notify::{Event, EventFilter, EventPage};
 use serde::{Deserialize, Serialize};
@@ -19,6 +22,7 @@ use super::{
     problem::Problem,
     webhooks::patterns,
 };
+use crate::auth::Lasting;
 
 /// Something that happened.
 #[derive(Debug, Serialize, ToSchema)]
@@ -130,15 +134,17 @@ impl EventQuery {
               (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn list(
     call: Call,
-    headers: HeaderMap,
+    parts: Parts,
     Parameters(query): Parameters<EventQuery>,
 ) -> Result<Response, Problem> {
     call.allow_operation().await?;
     let filter = query.filter(&call).await?;
     let notify = &call.server.notify;
-    if wants_stream(&headers) {
-        let after = resumed(&headers)?.or(query.last);
-        return Ok(stream::respond(notify.tail(after).await?, filter));
+    if wants_stream(&parts.headers) {
+        let after = resumed(&parts.headers)?.or(query.last);
+        let tail = notify.tail(after).await?;
+        let right = Lasting::new(Arc::clone(&call.server), parts, Action::Administer, None);
+        return Ok(stream::respond(tail, filter, right));
     }
     let limit = Paging::of(None, query.limit).limit();
     let page = match query.last {

@@ -5,8 +5,8 @@
 //! Where a filter lets nothing through, a beat carries the position instead, so
 //! that a client does not have to come back to where it started.
 //!
-//! It ends when the server drains, and after [`LONGEST`]: whoever comes back has
-//! to show again that it may.
+//! It ends when the server drains, when its reader may not read it any more
+//! ([`Lasting`]), and after [`LONGEST`].
 
 use std::{fmt::Write, time::Duration};
 
@@ -20,6 +20,7 @@ use landfall_notify::{Event, EventFilter, Tail};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::EventBody;
+use crate::auth::Lasting;
 
 pub(super) const CONTENT_TYPE: &str = "text/event-stream";
 
@@ -36,21 +37,28 @@ const OPENING: &str = "retry: 1000\n\n";
 struct Streaming {
     tail: Tail,
     filter: EventFilter,
+    right: Lasting,
     end: Instant,
     /// Whether the opening was sent.
     open: bool,
 }
 
 /// The answer that follows the tail.
-pub(super) fn respond(tail: Tail, filter: EventFilter) -> Response {
+pub(super) fn respond(tail: Tail, filter: EventFilter, right: Lasting) -> Response {
     let streaming = Streaming {
         tail,
         filter,
+        right,
         end: Instant::now() + LONGEST,
         open: false,
     };
     let pieces = stream::unfold(streaming, |mut streaming| async move {
         let piece = streaming.next().await?;
+        if let Err(rejection) = streaming.right.still_may().await {
+            let reason = rejection.told().message;
+            tracing::info!(reason, "a stream of events ends");
+            return None;
+        }
         Some((Ok::<_, std::convert::Infallible>(piece), streaming))
     });
     let headers = [
